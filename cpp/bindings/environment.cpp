@@ -1,0 +1,105 @@
+// Cells, instruction sets, threads, and how this was built.
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <sstream>
+#include <vector>
+
+#include "../core/buffer.h"
+#include "../core/dispatch.h"
+#include "../core/parallel.h"
+#include "arrays.h"
+
+namespace skrnn {
+namespace {
+
+py::tuple tuple_of(const std::vector<std::string>& words) {
+    py::tuple tuple(words.size());
+    for (std::size_t i = 0; i < words.size(); ++i) tuple[i] = words[i];
+    return tuple;
+}
+
+std::vector<std::string> split(const char* text) {
+    std::istringstream stream(text);
+    std::vector<std::string> words;
+    for (std::string word; stream >> word;) words.push_back(word);
+    return words;
+}
+
+/// Multiply-adds per second on n threads, in units of 10^9 floating-point operations.
+template <class T>
+double peak(int n_threads) {
+    using clock = std::chrono::steady_clock;
+    const KernelTable& table = kernels();
+    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T));
+    constexpr index_t iterations = 2'000'000;
+    Buffer<T> buffers(static_cast<std::size_t>(n_threads) * 1024);
+    std::fill_n(buffers.data(), n_threads * 1024, T(0.5));
+    double best = 0;
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        const auto start = clock::now();
+        parallel(n_threads,
+                 [&](Team team) { functions<T>(table).multiply_add(iterations, buffers.data() + team.thread * 1024); });
+        const double seconds = std::chrono::duration<double>(clock::now() - start).count();
+        const double operations = 2.0 * iterations * table.fma_per_iteration * static_cast<double>(width) * n_threads;
+        best = std::max(best, operations / seconds * 1e-9);
+    }
+    return best;
+}
+
+}  // namespace
+
+void register_environment(py::module_& m) {
+    py::class_<CellData>(m, "CellInfo")
+        .def_readonly("name", &CellData::name)
+        .def_property_readonly("gate_names", [](const CellData& cell) { return tuple_of(split(cell.gate_names)); })
+        .def_readonly("n_states", &CellData::n_states)
+        .def_readonly("forget_gate", &CellData::forget_gate)
+        .def("__repr__", [](const CellData& cell) { return "<CellInfo " + std::string(cell.name) + ">"; });
+
+    m.def("cells", [] {
+        py::dict cells;
+        const KernelTable& table = kernels();
+        for (int i = 0; i < table.n_cells; ++i)
+            cells[table.cells[i].data->name] = py::cast(table.cells[i].data, py::return_value_policy::reference);
+        return cells;
+    });
+    m.def("activations", [] { return py::make_tuple("tanh", "relu", "linear"); });
+
+    m.def("build_info", [] {
+        py::dict info;
+        info["compiler"] = SKRNN_COMPILER;
+#ifdef _OPENMP
+        info["openmp"] = std::to_string(_OPENMP);
+#else
+        info["openmp"] = "no";
+#endif
+        return info;
+    });
+    m.def("compiled_isas", [] { return tuple_of(compiled_isas()); });
+    m.def("available_isas", [] { return tuple_of(available_isas()); });
+    m.def("get_isa", [] { return std::string(kernels().isa); });
+    m.def("set_isa", &use_isa, py::arg("name"));
+
+    m.def(
+        "set_num_threads",
+        [](int n) {
+            if (n < 0) throw py::value_error("n must be at least 1, or 0 for no cap, got " + std::to_string(n));
+            set_thread_cap(n);
+        },
+        py::arg("n"));
+    m.def("get_num_threads", &max_threads);
+    m.def(
+        "fma_peak",
+        [](const std::string& dtype, int n_threads) {
+            if (n_threads < 1) throw py::value_error("n_threads must be at least 1, got " + std::to_string(n_threads));
+            if (dtype != "float32" && dtype != "float64")
+                throw py::value_error("dtype must be 'float32' or 'float64', got '" + dtype + "'");
+            const py::gil_scoped_release release;
+            return dtype == "float32" ? peak<float>(n_threads) : peak<double>(n_threads);
+        },
+        py::arg("dtype"), py::arg("n_threads"));
+}
+
+}  // namespace skrnn

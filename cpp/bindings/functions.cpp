@@ -1,0 +1,194 @@
+// Dense layers, losses, optimiser steps and the bare activations.
+#include <cmath>
+#include <string>
+
+#include "../core/dense.h"
+#include "../core/dispatch.h"
+#include "arrays.h"
+
+namespace skrnn {
+namespace {
+
+void py_dense_forward(py::handle x, py::handle weight, py::handle bias, py::handle out) {
+    with_dtype_of(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const py::array input = checked<T>(x, "x", {"N", "I"}, Access::read);
+        const index_t N = input.shape(0), I = input.shape(1);
+        const index_t O = checked<T>(weight, "weight", {"O", I}, Access::read).shape(0);
+        const T* const xs = required<T>(x, "x", {N, I}, Access::read);
+        const T* const weights = required<T>(weight, "weight", {O, I}, Access::read);
+        const T* const biases = contiguous<T>(bias, "bias", {O}, Access::read);
+        T* const outs = required<T>(out, "out", {N, O}, Access::write);
+        const py::gil_scoped_release release;
+        dense_forward<T>(xs, weights, biases, outs, N, I, O);
+    });
+}
+
+void py_dense_backward(py::handle x, py::handle weight, py::handle d_out, py::handle d_x, py::handle d_weight,
+                       py::handle d_bias) {
+    with_dtype_of(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const py::array input = checked<T>(x, "x", {"N", "I"}, Access::read);
+        const index_t N = input.shape(0), I = input.shape(1);
+        const index_t O = checked<T>(weight, "weight", {"O", I}, Access::read).shape(0);
+        const T* const xs = required<T>(x, "x", {N, I}, Access::read);
+        const T* const weights = required<T>(weight, "weight", {O, I}, Access::read);
+        const T* const d_outs = required<T>(d_out, "d_out", {N, O}, Access::read);
+        T* const d_xs = contiguous<T>(d_x, "d_x", {N, I}, Access::write);
+        T* const d_weights = required<T>(d_weight, "d_weight", {O, I}, Access::write);
+        T* const d_biases = contiguous<T>(d_bias, "d_bias", {O}, Access::write);
+        const py::gil_scoped_release release;
+        dense_backward<T>(xs, weights, d_outs, d_xs, d_weights, d_biases, N, I, O);
+    });
+}
+
+void py_softmax(py::handle logits, py::handle out) {
+    with_dtype_of(logits, "logits", [&](auto zero) {
+        using T = decltype(zero);
+        const py::array input = checked<T>(logits, "logits", {"N", "C"}, Access::read);
+        const index_t N = input.shape(0), C = input.shape(1);
+        if (C < 1) refuse_value("logits", "of shape (N, C) with C >= 1", logits);
+        const T* const in = required<T>(logits, "logits", {N, C}, Access::read);
+        T* const outs = required<T>(out, "out", {N, C}, Access::write);
+        const py::gil_scoped_release release;
+        functions<T>(kernels()).softmax(in, outs, N, C);
+    });
+}
+
+double py_cross_entropy(py::handle logits, py::handle target, py::handle weight, py::handle d_logits) {
+    return with_dtype_of(logits, "logits", [&](auto zero) {
+        using T = decltype(zero);
+        const py::array input = checked<T>(logits, "logits", {"N", "C"}, Access::read);
+        const index_t N = input.shape(0), C = input.shape(1);
+        if (C < 1) refuse_value("logits", "of shape (N, C) with C >= 1", logits);
+        const T* const in = required<T>(logits, "logits", {N, C}, Access::read);
+        const std::int64_t* const targets = required<std::int64_t>(target, "target", {N}, Access::read);
+        for (index_t n = 0; n < N; ++n)
+            if (targets[n] < 0 || targets[n] >= C)
+                throw py::value_error("target must be between 0 and C - 1 = " + std::to_string(C - 1) + ", got " +
+                                      std::to_string(targets[n]) + " for row " + std::to_string(n));
+        const T* const weights = contiguous<T>(weight, "weight", {N}, Access::read);
+        T* const d = required<T>(d_logits, "d_logits", {N, C}, Access::write);
+        const py::gil_scoped_release release;
+        return functions<T>(kernels()).cross_entropy(in, targets, weights, d, N, C);
+    });
+}
+
+double py_squared_error(py::handle prediction, py::handle target, py::handle weight, py::handle d_prediction) {
+    return with_dtype_of(prediction, "prediction", [&](auto zero) {
+        using T = decltype(zero);
+        const py::array input = checked<T>(prediction, "prediction", {"N", "K"}, Access::read);
+        const index_t N = input.shape(0), K = input.shape(1);
+        const T* const in = required<T>(prediction, "prediction", {N, K}, Access::read);
+        const T* const targets = required<T>(target, "target", {N, K}, Access::read);
+        const T* const weights = contiguous<T>(weight, "weight", {N}, Access::read);
+        T* const d = contiguous<T>(d_prediction, "d_prediction", {N, K}, Access::write);
+        const py::gil_scoped_release release;
+        return functions<T>(kernels()).squared_error(in, targets, weights, d, N, K);
+    });
+}
+
+struct Solver {
+    const char* name;
+    std::size_t n_slots;
+};
+constexpr Solver solvers[] = {{"sgd", 1}, {"adam", 2}, {"adamw", 2}, {"rmsprop", 2}};
+
+double py_solver_step(const std::string& solver, py::handle params, py::handle grads, const py::sequence& slots,
+                      const py::dict& options) {
+    const Solver* known = nullptr;
+    for (const Solver& candidate : solvers)
+        if (solver == candidate.name) known = &candidate;
+    if (known == nullptr)
+        throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'rmsprop', got '" + solver + "'");
+    const auto option = [&](const char* name) {
+        if (!options.contains(name))
+            throw py::value_error("options must contain '" + std::string(name) + "' for solver '" + solver + "'");
+        return options[name].cast<double>();
+    };
+    return with_dtype_of(params, "params", [&](auto zero) {
+        using T = decltype(zero);
+        SolverArgs<T> args{};
+        args.size = checked<T>(params, "params", {"P"}, Access::write).shape(0);
+        args.params = required<T>(params, "params", {args.size}, Access::write);
+        args.grads = required<T>(grads, "grads", {args.size}, Access::read);
+        if (slots.size() != known->n_slots)
+            throw py::value_error("slots must hold " + std::to_string(known->n_slots) + " arrays for solver '" +
+                                  solver + "', got " + std::to_string(slots.size()));
+        for (std::size_t i = 0; i < known->n_slots; ++i)
+            args.slot[i] = required<T>(py::object(slots[i]), "slots", {args.size}, Access::write);
+
+        args.learning_rate = option("learning_rate");
+        args.decay = option("decay");
+        args.decay_size = static_cast<index_t>(option("decay_size"));
+        if (args.decay_size < 0 || args.decay_size > args.size)
+            throw py::value_error("options['decay_size'] must be between 0 and " + std::to_string(args.size) +
+                                  ", got " + std::to_string(args.decay_size));
+        const double max_grad_norm = option("max_grad_norm");
+        const Functions<T>& f = functions<T>(kernels());
+        void (*step)(const SolverArgs<T>&) = f.sgd;
+        if (solver == "sgd") {
+            args.momentum = option("momentum");
+            args.nesterov = option("nesterov") != 0;
+        } else if (solver == "rmsprop") {
+            step = f.rmsprop;
+            args.momentum = option("momentum");
+            args.beta_2 = option("rho");
+            args.epsilon = option("epsilon");
+        } else {
+            step = solver == "adam" ? f.adam : f.adamw;
+            args.beta_1 = option("beta_1");
+            args.beta_2 = option("beta_2");
+            args.epsilon = option("epsilon");
+            const double count = option("step");
+            args.correction_1 = 1 - std::pow(args.beta_1, count);
+            args.correction_2 = 1 - std::pow(args.beta_2, count);
+        }
+
+        const py::gil_scoped_release release;
+        const double norm = std::sqrt(f.sum_of_squares(args.grads, args.size));
+        if (!std::isfinite(norm)) return norm;
+        args.scale = norm > max_grad_norm ? max_grad_norm / norm : 1.0;
+        step(args);
+        return norm;
+    });
+}
+
+template <class Choose>
+void map_array(py::handle x, py::handle out, Choose choose) {
+    with_dtype_of(x, "x", [&](auto zero) {
+        using T = decltype(zero);
+        const index_t n = checked<T>(x, "x", {"N"}, Access::read).shape(0);
+        const T* const in = required<T>(x, "x", {n}, Access::read);
+        T* const outs = required<T>(out, "out", {n}, Access::write);
+        const py::gil_scoped_release release;
+        choose(functions<T>(kernels()))(in, outs, n);
+    });
+}
+
+}  // namespace
+
+void register_functions(py::module_& m) {
+    m.def("dense_forward", &py_dense_forward, py::arg("x"), py::arg("weight"), py::arg("bias").none(true),
+          py::arg("out"));
+    m.def("dense_backward", &py_dense_backward, py::arg("x"), py::arg("weight"), py::arg("d_out"),
+          py::arg("d_x").none(true), py::arg("d_weight"), py::arg("d_bias").none(true));
+    m.def("softmax", &py_softmax, py::arg("logits"), py::arg("out"));
+    m.def("softmax_cross_entropy", &py_cross_entropy, py::arg("logits"), py::arg("target"),
+          py::arg("weight").none(true), py::arg("d_logits"));
+    m.def("squared_error", &py_squared_error, py::arg("prediction"), py::arg("target"), py::arg("weight").none(true),
+          py::arg("d_prediction").none(true));
+    m.def("solver_step", &py_solver_step, py::arg("solver"), py::arg("params"), py::arg("grads"), py::arg("slots"),
+          py::arg("options"));
+    m.def(
+        "exp", [](py::handle x, py::handle out) { map_array(x, out, [](const auto& f) { return f.exp; }); },
+        py::arg("x"), py::arg("out"));
+    m.def(
+        "sigmoid", [](py::handle x, py::handle out) { map_array(x, out, [](const auto& f) { return f.sigmoid; }); },
+        py::arg("x"), py::arg("out"));
+    m.def(
+        "tanh", [](py::handle x, py::handle out) { map_array(x, out, [](const auto& f) { return f.tanh; }); },
+        py::arg("x"), py::arg("out"));
+}
+
+}  // namespace skrnn

@@ -1,0 +1,236 @@
+// RecurrentWeights, Workspace and Tape: check, release the GIL, call.
+#include "../core/recurrent.h"
+
+#include <variant>
+
+#include "arrays.h"
+
+namespace skrnn {
+namespace {
+
+template <class T>
+using Weights = std::shared_ptr<RecurrentWeights<T>>;
+
+const Cell& find_cell(const KernelTable& table, const std::string& name) {
+    std::string known;
+    for (int i = 0; i < table.n_cells; ++i) {
+        if (name == table.cells[i].data->name) return table.cells[i];
+        known += (known.empty() ? "'" : ", '") + std::string(table.cells[i].data->name) + "'";
+    }
+    throw py::value_error("cell must be one of " + known + ", got '" + name + "'");
+}
+
+Activation find_activation(const std::string& name) {
+    if (name == "tanh") return Activation::tanh;
+    if (name == "relu") return Activation::relu;
+    if (name == "linear") return Activation::linear;
+    throw py::value_error("activation must be one of 'tanh', 'relu', 'linear', got '" + name + "'");
+}
+
+const char* activation_name(Activation activation) {
+    return activation == Activation::tanh ? "tanh" : activation == Activation::relu ? "relu" : "linear";
+}
+
+/// A (rows, steps, features) array with contiguous features; absent for None.
+template <class T>
+SequenceView<T> sequence(py::handle value, const char* name, index_t rows, index_t steps, index_t features) {
+    using Value = std::remove_const_t<T>;
+    if (value.is_none()) return {};
+    constexpr Access access = std::is_const_v<T> ? Access::read : Access::write;
+    const py::array array = checked<Value>(value, name, {rows, steps, features}, access);
+    constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
+    const auto stride = [&](int axis) { return static_cast<index_t>(array.strides(axis)) / size; };
+    bool fits = features <= 1 || array.strides(2) == size;
+    for (int axis = 0; axis < 2; ++axis) {
+        fits = fits && array.strides(axis) % size == 0;
+        // a repeated element can be read, not written
+        if (access == Access::write && array.shape(axis) > 1) fits = fits && stride(axis) != 0;
+    }
+    if (!fits)
+        throw py::value_error(std::string(name) + " must have contiguous features (unit stride on the last axis)" +
+                              (access == Access::write ? " and no repeated elements" : ""));
+    return {static_cast<T*>(const_cast<void*>(array.data())), stride(0), stride(1)};
+}
+
+/// A sequence of one (rows, hidden) array per state; all absent for None.
+template <class T>
+StateArrays<T> states(py::handle value, const char* name, int n_states, index_t rows, index_t hidden_size) {
+    StateArrays<T> arrays{};
+    if (value.is_none()) return arrays;
+    if (!PyTuple_Check(value.ptr()) && !PyList_Check(value.ptr()))
+        refuse_type(name, "a sequence of " + std::to_string(n_states) + " arrays, one per state of the cell", value);
+    const auto given = py::reinterpret_borrow<py::sequence>(value);
+    if (static_cast<int>(given.size()) != n_states)
+        throw py::value_error(std::string(name) + " must hold " + std::to_string(n_states) +
+                              " arrays, one per state of the cell, got " + std::to_string(given.size()));
+    for (int k = 0; k < n_states; ++k)
+        arrays[static_cast<std::size_t>(k)] =
+            required<std::remove_const_t<T>>(py::object(given[static_cast<std::size_t>(k)]), name, {rows, hidden_size},
+                                             std::is_const_v<T> ? Access::read : Access::write);
+    return arrays;
+}
+
+template <class T>
+RecurrentCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::handle lengths, bool reverse,
+                              py::handle state, py::handle output, py::handle final_state) {
+    RecurrentCall<T> call;
+    const py::array input = checked<T>(x, "x", {"N", "T", weights.input_size()}, Access::read);
+    call.rows = input.shape(0);
+    call.steps = input.shape(1);
+    call.reverse = reverse;
+    call.x = sequence<const T>(x, "x", call.rows, call.steps, weights.input_size());
+    call.lengths = contiguous<std::int64_t>(lengths, "lengths", {call.rows}, Access::read);
+    if (call.lengths != nullptr)
+        for (index_t n = 0; n < call.rows; ++n)
+            if (call.lengths[n] < 0 || call.lengths[n] > call.steps)
+                throw py::value_error("lengths must be between 0 and T = " + std::to_string(call.steps) + ", got " +
+                                      std::to_string(call.lengths[n]) + " for row " + std::to_string(n));
+    const int n_states = weights.cell().n_states;
+    const index_t H = weights.hidden_size();
+    call.state = states<const T>(state, "state", n_states, call.rows, H);
+    call.output = sequence<T>(output, "output", call.rows, call.steps, H);
+    call.final_state = states<T>(final_state, "final_state", n_states, call.rows, H);
+    return call;
+}
+
+class PyTape {
+public:
+    template <class T>
+    PyTape(std::unique_ptr<Tape<T>> tape, py::object x) : tape_(std::move(tape)), x_(std::move(x)) {}
+
+    void backward(py::handle d_output, py::handle d_final_state, py::handle d_x, py::handle d_state,
+                  py::handle d_weight_ih, py::handle d_weight_hh, py::handle d_bias_ih, py::handle d_bias_hh,
+                  bool add_to_d_x) {
+        std::visit(
+            [&](auto& tape) {
+                using T = typename std::decay_t<decltype(*tape)>::value_type;
+                if (tape->consumed())
+                    throw std::runtime_error("this tape was consumed by an earlier backward(); record again");
+                const RecurrentWeights<T>& weights = tape->weights();
+                const CellData& cell = weights.cell();
+                const index_t I = weights.input_size(), H = weights.hidden_size(), G = cell.n_gates;
+                RecurrentGradients<T> gradients;
+                gradients.d_output = sequence<const T>(d_output, "d_output", tape->rows(), tape->steps(), H);
+                gradients.d_final_state =
+                    states<const T>(d_final_state, "d_final_state", cell.n_states, tape->rows(), H);
+                gradients.d_x = sequence<T>(d_x, "d_x", tape->rows(), tape->steps(), I);
+                gradients.add_to_d_x = add_to_d_x;
+                gradients.d_state = states<T>(d_state, "d_state", cell.n_states, tape->rows(), H);
+                gradients.d_weight_ih = required<T>(d_weight_ih, "d_weight_ih", {G * H, I}, Access::write);
+                gradients.d_weight_hh = required<T>(d_weight_hh, "d_weight_hh", {G * H, H}, Access::write);
+                gradients.d_bias_ih = required<T>(d_bias_ih, "d_bias_ih", {G * H}, Access::write);
+                gradients.d_bias_hh = required<T>(d_bias_hh, "d_bias_hh", {G * H}, Access::write);
+                {
+                    const py::gil_scoped_release release;
+                    tape->backward(gradients);
+                }
+                x_ = py::none();
+            },
+            tape_);
+    }
+
+    std::size_t bytes() const {
+        return std::visit([](const auto& tape) { return tape->bytes(); }, tape_);
+    }
+
+private:
+    std::variant<std::unique_ptr<Tape<float>>, std::unique_ptr<Tape<double>>> tape_;
+    py::object x_;  // the tape points into it
+};
+
+class PyRecurrentWeights {
+public:
+    PyRecurrentWeights(const std::string& cell_name, const std::string& activation_name, py::handle weight_ih,
+                       py::handle weight_hh, py::handle bias_ih, py::handle bias_hh, bool training) {
+        const KernelTable& table = kernels();
+        const Cell& cell = find_cell(table, cell_name);
+        const Activation activation = find_activation(activation_name);
+        with_dtype_of(weight_ih, "weight_ih", [&](auto zero) {
+            using T = decltype(zero);
+            const index_t G = cell.data->n_gates;
+            const py::array hh = checked<T>(weight_hh, "weight_hh", {"G*H", "H"}, Access::read);
+            const index_t H = hh.shape(1);
+            if (H < 1 || hh.shape(0) != G * H)
+                refuse_value("weight_hh", "of shape (" + std::to_string(G) + " * H, H) with H >= 1", weight_hh);
+            const py::array ih = checked<T>(weight_ih, "weight_ih", {G * H, "I"}, Access::read);
+            const index_t I = ih.shape(1);
+            if (I < 1) refuse_value("weight_ih", "of shape (G*H, I) with I >= 1", weight_ih);
+            weights_ = std::make_shared<RecurrentWeights<T>>(
+                table, cell, activation, I, H, required<T>(weight_ih, "weight_ih", {G * H, I}, Access::read),
+                required<T>(weight_hh, "weight_hh", {G * H, H}, Access::read),
+                required<T>(bias_ih, "bias_ih", {G * H}, Access::read),
+                required<T>(bias_hh, "bias_hh", {G * H}, Access::read), training);
+        });
+    }
+
+    void forward(py::handle x, py::handle lengths, bool reverse, py::handle state, py::handle output,
+                 py::handle final_state) const {
+        std::visit(
+            [&](const auto& weights) {
+                const auto call = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                const py::gil_scoped_release release;
+                weights->forward(call);
+            },
+            weights_);
+    }
+
+    PyTape record(py::object x, py::handle lengths, bool reverse, py::handle state, py::handle output,
+                  py::handle final_state, std::shared_ptr<Workspace> workspace) const {
+        return std::visit(
+            [&](const auto& weights) {
+                if (!weights->training()) throw std::runtime_error("record() needs weights packed with training=True");
+                const auto call = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                auto tape = [&] {
+                    const py::gil_scoped_release release;
+                    return weights->record(call, std::move(workspace));
+                }();
+                return PyTape(std::move(tape), std::move(x));
+            },
+            weights_);
+    }
+
+    template <class F>
+    auto get(F f) const {
+        return std::visit([&](const auto& weights) { return f(*weights); }, weights_);
+    }
+
+private:
+    std::variant<Weights<float>, Weights<double>> weights_;
+};
+
+}  // namespace
+
+void register_recurrent(py::module_& m) {
+    py::class_<Workspace, std::shared_ptr<Workspace>>(m, "Workspace")
+        .def(py::init<>())
+        .def_property_readonly("nbytes", &Workspace::bytes);
+
+    py::class_<PyTape>(m, "Tape")
+        .def_property_readonly("nbytes", &PyTape::bytes)
+        .def("backward", &PyTape::backward, py::arg("d_output").none(true), py::arg("d_final_state").none(true),
+             py::arg("d_x").none(true), py::arg("d_state").none(true), py::arg("d_weight_ih"), py::arg("d_weight_hh"),
+             py::arg("d_bias_ih"), py::arg("d_bias_hh"), py::kw_only(), py::arg("add_to_d_x") = false);
+
+    using W = PyRecurrentWeights;
+    py::class_<W>(m, "RecurrentWeights")
+        .def(py::init<const std::string&, const std::string&, py::handle, py::handle, py::handle, py::handle, bool>(),
+             py::arg("cell"), py::arg("activation"), py::arg("weight_ih"), py::arg("weight_hh"), py::arg("bias_ih"),
+             py::arg("bias_hh"), py::kw_only(), py::arg("training") = false)
+        .def_property_readonly("cell", [](const W& w) { return w.get([](const auto& x) { return x.cell().name; }); })
+        .def_property_readonly(
+            "activation",
+            [](const W& w) { return w.get([](const auto& x) { return activation_name(x.activation()); }); })
+        .def_property_readonly("isa", [](const W& w) { return w.get([](const auto& x) { return x.table().isa; }); })
+        .def_property_readonly("input_size",
+                               [](const W& w) { return w.get([](const auto& x) { return x.input_size(); }); })
+        .def_property_readonly("hidden_size",
+                               [](const W& w) { return w.get([](const auto& x) { return x.hidden_size(); }); })
+        .def_property_readonly("nbytes", [](const W& w) { return w.get([](const auto& x) { return x.bytes(); }); })
+        .def("forward", &W::forward, py::arg("x"), py::arg("lengths").none(true), py::arg("reverse"),
+             py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true))
+        .def("record", &W::record, py::arg("x"), py::arg("lengths").none(true), py::arg("reverse"),
+             py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true),
+             py::arg("workspace") = nullptr);
+}
+
+}  // namespace skrnn

@@ -1,0 +1,101 @@
+#include "dense.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "buffer.h"
+#include "dispatch.h"
+#include "pack.h"
+#include "parallel.h"
+
+namespace skrnn {
+namespace {
+
+template <class T>
+std::vector<T*> rows_of(T* data, index_t rows, index_t row_size) {
+    std::vector<T*> table(static_cast<std::size_t>(rows));
+    for (index_t n = 0; n < rows; ++n) table[static_cast<std::size_t>(n)] = data + n * row_size;
+    return table;
+}
+
+double work_of(index_t rows, index_t input_size, index_t output_size) {
+    return static_cast<double>(rows) * static_cast<double>(input_size) * static_cast<double>(output_size);
+}
+
+}  // namespace
+
+template <class T>
+void dense_forward(const T* x, const T* weight, const T* bias, T* out, index_t rows, index_t input_size,
+                   index_t output_size) {
+    const KernelTable& table = kernels();
+    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T)), tile = tile_vectors * width;
+    const index_t padded = round_up(output_size, width);
+    Buffer<T> packed(checked_product(static_cast<std::size_t>(padded), static_cast<std::size_t>(1 + input_size)));
+    T* panel = packed.data();
+    for (index_t column = 0; column < padded; column += tile) {
+        const index_t line = std::min(tile, padded - column), real = std::min(line, output_size - column);
+        std::fill_n(panel, (1 + input_size) * line, T(0));
+        if (bias != nullptr) std::copy_n(bias + column, real, panel);
+        pack_transposed(panel + line, line, real, input_size, weight + column * input_size);
+        panel += (1 + input_size) * line;
+    }
+
+    const std::vector<const T*> x_rows = rows_of(x, rows, input_size);
+    const std::vector<T*> out_rows = rows_of(out, rows, output_size);
+    const index_t offset = 0;
+    const GemmArgs<T> args{x_rows.data(), 1, &offset, input_size, packed.data(), output_size, out_rows.data(), false};
+    parallel(threads_for(work_of(rows, input_size, output_size)),
+             [&](Team team) { functions<T>(table).gemm(args, team.begin(rows), team.end(rows)); });
+}
+
+template <class T>
+void dense_backward(const T* x, const T* weight, const T* d_out, T* d_x, T* d_weight, T* d_bias, index_t rows,
+                    index_t input_size, index_t output_size) {
+    const KernelTable& table = kernels();
+    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T)), tile = tile_vectors * width;
+
+    Buffer<T> packed;
+    std::vector<const T*> d_out_rows;
+    std::vector<T*> d_x_rows;
+    if (d_x != nullptr) {
+        const index_t padded = round_up(input_size, width);
+        packed =
+            Buffer<T>(checked_product(static_cast<std::size_t>(padded), static_cast<std::size_t>(1 + output_size)));
+        T* panel = packed.data();
+        for (index_t column = 0; column < padded; column += tile) {
+            const index_t line = std::min(tile, padded - column);
+            panel = std::fill_n(panel, line, T(0));
+            panel = pack_columns(panel, line, output_size, weight, input_size, column);
+        }
+        d_out_rows = rows_of(d_out, rows, output_size);
+        d_x_rows = rows_of(d_x, rows, input_size);
+    }
+    const index_t offset = 0;
+    const GemmArgs<T> input_gradient{d_out_rows.data(), 1,          &offset,         output_size,
+                                     packed.data(),     input_size, d_x_rows.data(), false};
+
+    const std::vector<const T*> x_rows = rows_of(x, rows, input_size);
+    const index_t feature_tiles = (input_size + 1 + table.row_tile - 1) / table.row_tile;
+    const index_t tasks = (output_size + tile - 1) / tile * feature_tiles;
+    Buffer<T> sums(static_cast<std::size_t>(tasks * table.row_tile * tile));
+    const OuterArgs<T> weight_gradient{rows, x_rows.data(), input_size, d_out,   output_size, output_size,
+                                       1,    &offset,       &d_weight,  &d_bias, sums.data()};
+
+    const int n_threads = threads_for(2 * work_of(rows, input_size, output_size));
+    const index_t scratch_size = (feature_tiles * table.row_tile + tile) * gradient_block;
+    Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads));
+    parallel(n_threads, [&](Team team) {
+        if (d_x != nullptr) functions<T>(table).gemm(input_gradient, team.begin(rows), team.end(rows));
+        functions<T>(table).outer(weight_gradient, team.begin(tasks), team.end(tasks),
+                                  scratch.data() + team.thread * scratch_size);
+    });
+}
+
+template void dense_forward<float>(const float*, const float*, const float*, float*, index_t, index_t, index_t);
+template void dense_forward<double>(const double*, const double*, const double*, double*, index_t, index_t, index_t);
+template void dense_backward<float>(const float*, const float*, const float*, float*, float*, float*, index_t, index_t,
+                                    index_t);
+template void dense_backward<double>(const double*, const double*, const double*, double*, double*, double*, index_t,
+                                     index_t, index_t);
+
+}  // namespace skrnn

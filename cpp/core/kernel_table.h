@@ -1,0 +1,185 @@
+// The contract between the kernels (compiled once per instruction set) and everything above them.
+//
+// Only plain data and function pointers live here: this header is compiled into every instruction set's object, so a
+// function with external linkage in it could leak code for one processor into a program running on another.
+//
+// Words used throughout:
+//   row         one sequence of the batch, in the order of the plan (longest first)
+//   packed step one (time step, row) pair that really exists; numbered time-major: first[t] + row
+//   slot        one pre-activation (later activation, later gradient) per hidden unit; see CellData
+//   padded      rounded up to whole vectors; padding lanes hold zeros
+//   panel       a block of columns of a packed matrix, as wide as one register tile
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace skrnn {
+
+using index_t = std::ptrdiff_t;
+
+inline constexpr int max_slots = 4;
+inline constexpr int max_stages = 2;
+
+/// Vectors in one row of a register tile: every packed panel is at most this many vectors wide.
+inline constexpr int tile_vectors = 4;
+
+/// Packed steps that a weight gradient accumulates before it moves to the next block of its operands.
+inline constexpr index_t gradient_block = 256;
+
+/// What `phi` (and, for `linear`, the gates) of a cell is; chosen per call, the same for every cell.
+enum class Activation : int { tanh, relu, linear };
+
+/// Slots [begin, end).
+struct Range {
+    int begin, end;
+};
+
+/// One matrix product of a time step followed by one element-wise epilogue. Most cells have one stage; a cell whose
+/// recurrent product needs other gates first (GRU with the reset before the product) has two. The first stage
+/// multiplies h(t-1); the second multiplies the operand that the first one's epilogue returned.
+struct Stage {
+    Range slots;  // slots this stage produces
+    Range x;      // those of them that take part in the product with x
+    Range h;      // those of them that take part in the recurrent product
+};
+
+/// A cell as data: what its header in cpp/kernels declares beside its two functions.
+struct CellData {
+    const char* name;
+    const char* gate_names;  // separated by spaces, in the order of the rows of weight_ih
+    int n_gates;
+    int n_states;     // 1: h; 2: h and c
+    int n_slots;      // gates, plus pre-activations that must be kept apart (GRU, reset after)
+    int forget_gate;  // its bias starts at 1; -1 if none
+    int n_stages;
+    Stage stages[max_stages];
+    int x_gate[max_slots];  // gate whose input weights feed a slot
+    int h_gate[max_slots];  // gate whose recurrent weights feed a slot
+};
+
+/// The time structure of one call. state_at and gate_at are offsets in rows: a recording call keeps every step apart,
+/// inference lets two state buffers alternate; the kernels need not know which.
+struct Steps {
+    index_t rows;
+    index_t steps;            // the longest length
+    const index_t* active;    // [steps + 1] rows that reach step t: rows 0 .. active[t] - 1
+    const index_t* first;     // [steps + 1] number of packed steps before step t
+    const index_t* state_at;  // [steps + 1] where the states before step t are (after it: state_at[t + 1])
+    const index_t* gate_at;   // [steps] where the slots and operands of step t are
+};
+
+template <class T>
+struct ForwardArgs {
+    Steps steps;
+    Activation activation;
+    index_t input_size, hidden_size, padded_size;
+    const T* weights;        // packed by core/recurrent.cpp: pack_forward
+    const T* const* x_rows;  // [packed steps] -> (input_size)
+    T* const* y_rows;        // [packed steps] -> (hidden_size), written; null: not wanted
+    T* states;               // [n_states][state_rows][padded]; before step 0 read, after each step written
+    index_t state_rows;
+    T* gates;     // [..][n_slots][padded] activated slots, written; null: not kept (one-stage cells)
+    T* operands;  // [..][padded] operand of the second stage, written; null for one-stage cells
+};
+
+template <class T>
+struct BackwardArgs {
+    Steps steps;
+    Activation activation;
+    index_t hidden_size, padded_size;
+    const T* weights;         // packed by core/recurrent.cpp: pack_backward
+    const T* const* dy_rows;  // [packed steps] -> (hidden_size); null: zero
+    const T* states;          // as ForwardArgs, read
+    index_t state_rows;
+    T* gates;     // read as activations, overwritten by the gradients of the pre-activations
+    T* d_states;  // [n_states][rows][padded] in: of the final states; out: of the initial states
+};
+
+/// out[s] = bias + sum over operands and depth of a[s][offset + k] * panel[k]: rows independent of one another.
+template <class T>
+struct GemmArgs {
+    const T* const* a_rows;
+    index_t n_operands;
+    const index_t* offsets;  // [n_operands] added to each row pointer
+    index_t depth;           // of every operand
+    const T* panels;         // per panel: bias, then n_operands * depth rows
+    index_t columns;
+    T* const* out_rows;
+    bool add;  // out += instead of out =
+};
+
+/// out[block][column][feature] = sum over steps of b[step][offset(block) + column] * a_rows[step][feature], and
+/// bias_out[block][column] = sum over steps of b: one chain per element in the order of the steps.
+template <class T>
+struct OuterArgs {
+    index_t steps;
+    const T* const* a_rows;
+    index_t features;
+    const T* b;
+    index_t b_stride;
+    index_t columns;  // of each block
+    index_t n_blocks;
+    const index_t* b_offsets;
+    T* const* out;
+    T* const* bias_out;  // entries may be null
+    T* sums;             // [panels][feature tiles][row_tile][tile width]
+};
+
+/// One optimiser step on flat vectors. `scale` is what clipping leaves of the gradient.
+template <class T>
+struct SolverArgs {
+    index_t size, decay_size;
+    T* params;
+    const T* grads;
+    T* slot[2];
+    double scale, learning_rate, decay;
+    double momentum, beta_1, beta_2, epsilon;
+    double correction_1, correction_2;  // 1 - beta^step
+    bool nesterov;
+};
+
+template <class T>
+struct CellKernels {
+    void (*forward)(const ForwardArgs<T>&, index_t row_begin, index_t row_end);
+    void (*backward)(const BackwardArgs<T>&, index_t row_begin, index_t row_end);
+};
+
+struct Cell {
+    const CellData* data;
+    CellKernels<float> f32;
+    CellKernels<double> f64;
+};
+
+template <class T>
+struct Functions {
+    void (*gemm)(const GemmArgs<T>&, index_t row_begin, index_t row_end);
+    void (*outer)(const OuterArgs<T>&, index_t task_begin, index_t task_end, T* scratch);
+    void (*exp)(const T* x, T* out, index_t n);
+    void (*sigmoid)(const T* x, T* out, index_t n);
+    void (*tanh)(const T* x, T* out, index_t n);
+    void (*softmax)(const T* logits, T* out, index_t rows, index_t columns);
+    double (*cross_entropy)(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t rows,
+                            index_t columns);
+    double (*squared_error)(const T* prediction, const T* target, const T* weight, T* d_prediction, index_t rows,
+                            index_t columns);
+    double (*sum_of_squares)(const T* x, index_t n);
+    void (*sgd)(const SolverArgs<T>&);
+    void (*adam)(const SolverArgs<T>&);   // decay: L2 in the gradient
+    void (*adamw)(const SolverArgs<T>&);  // decay: decoupled
+    void (*rmsprop)(const SolverArgs<T>&);
+    void (*multiply_add)(index_t iterations, T* out);  // the machine's peak, for the benches; fma_per_iteration each
+};
+
+struct KernelTable {
+    const char* isa;
+    int vector_bytes;
+    int row_tile;           // rows of the largest register tile
+    int fma_per_iteration;  // vector multiply-adds in one iteration of multiply_add
+    int n_cells;
+    const Cell* cells;
+    Functions<float> f32;
+    Functions<double> f64;
+};
+
+}  // namespace skrnn

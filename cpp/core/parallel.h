@@ -1,0 +1,57 @@
+// Threads: how many, and one parallel region per call.
+#pragma once
+
+#include "kernel_table.h"
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace skrnn {
+
+/// Registers what a forked child needs; once, at import.
+void prepare_for_fork();
+
+/// Caps the threads of later calls; 0 removes the cap.
+void set_thread_cap(int n);
+
+/// Threads a large call from this Python thread would use: the least of the cap, omp_get_max_threads() (which knows
+/// OMP_NUM_THREADS and threadpoolctl), and, unless OMP_NUM_THREADS is set, the processors this process may use
+/// (affinity and control-group quota). 1 in a forked child, where an OpenMP team would wait for threads that were not
+/// forked along, and inside somebody else's parallel region.
+int max_threads();
+
+/// Threads for a call of that much work; a region costs some microseconds, so small calls stay on one thread. Nothing
+/// that is computed depends on the answer.
+int threads_for(double multiply_adds);
+
+struct Team {
+    int thread, size;
+
+    void barrier() const {
+#ifdef _OPENMP
+        if (size > 1) {
+#pragma omp barrier
+        }
+#endif
+    }
+
+    /// This thread's share of [0, n), contiguous.
+    index_t begin(index_t n) const { return n * thread / size; }
+    index_t end(index_t n) const { return n * (thread + 1) / size; }
+};
+
+/// f(team) on each of up to n_threads threads; f must not throw.
+template <class F>
+void parallel(int n_threads, const F& f) {
+#ifdef _OPENMP
+    if (n_threads > 1) {
+#pragma omp parallel num_threads(n_threads)
+        f(Team{omp_get_thread_num(), omp_get_num_threads()});
+        return;
+    }
+#endif
+    (void)n_threads;
+    f(Team{0, 1});
+}
+
+}  // namespace skrnn

@@ -1,0 +1,352 @@
+#include "recurrent.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pack.h"
+#include "parallel.h"
+
+namespace skrnn {
+namespace {
+
+int slots_in(Range range) { return range.end - range.begin; }
+
+index_t units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
+
+/// Zeros in what lies beyond each row's length.
+template <class T>
+void clear_padding(const SequenceView<T>& view, index_t rows, index_t steps, const std::int64_t* lengths,
+                   index_t features) {
+    if (view.data == nullptr || lengths == nullptr) return;
+    for (index_t n = 0; n < rows; ++n)
+        for (index_t t = lengths[n]; t < steps; ++t)
+            std::memset(view.data + n * view.row_stride + t * view.time_stride, 0,
+                        static_cast<std::size_t>(features) * sizeof(T));
+}
+
+}  // namespace
+
+template <class T>
+RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell, Activation activation,
+                                      index_t input_size, index_t hidden_size, const T* weight_ih, const T* weight_hh,
+                                      const T* bias_ih, const T* bias_hh, bool training)
+    : table_(table),
+      cell_(cell),
+      activation_(activation),
+      input_size_(input_size),
+      hidden_size_(hidden_size),
+      training_(training) {
+    pack_forward(weight_ih, weight_hh, bias_ih, bias_hh);
+    if (training) pack_backward(weight_ih, weight_hh);
+}
+
+template <class T>
+void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh) {
+    const CellData& data = *cell_.data;
+    const index_t W = width(), I = input_size_, H = hidden_size_, padded = padded_size();
+    index_t size = 0;
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Stage& stage = data.stages[j];
+        size += padded * (slots_in(stage.slots) + I * slots_in(stage.x) + H * slots_in(stage.h));
+    }
+    forward_ = Buffer<T>(static_cast<std::size_t>(size));
+    T* panel = forward_.data();
+
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Stage& stage = data.stages[j];
+        const index_t full = units_per_panel(slots_in(stage.slots)) * W;
+        for (index_t unit = 0; unit < padded; unit += full) {
+            const index_t units = std::min(full, padded - unit);           // of the panel
+            const index_t real = std::clamp<index_t>(H - unit, 0, units);  // of them not padding
+            for (int q = stage.slots.begin; q < stage.slots.end; ++q)
+                for (index_t u = 0; u < units; ++u) {
+                    T bias = 0;
+                    if (u < real && data.x_gate[q] >= 0) bias += bias_ih[data.x_gate[q] * H + unit + u];
+                    if (u < real && data.h_gate[q] >= 0) bias += bias_hh[data.h_gate[q] * H + unit + u];
+                    *panel++ = bias;
+                }
+            const auto pack = [&](Range slots, const int* gate, const T* weight, index_t depth) {
+                const index_t line = slots_in(slots) * units;
+                if (real < units) std::fill_n(panel, depth * line, T(0));
+                for (int q = slots.begin; q < slots.end; ++q)
+                    pack_transposed(panel + (q - slots.begin) * units, line, real, depth,
+                                    weight + (gate[q] * H + unit) * depth);
+                panel += depth * line;
+            };
+            pack(stage.x, data.x_gate, weight_ih, I);
+            pack(stage.h, data.h_gate, weight_hh, H);
+        }
+    }
+}
+
+template <class T>
+void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh) {
+    const CellData& data = *cell_.data;
+    const index_t W = width(), I = input_size_, H = hidden_size_;
+    const index_t tile = tile_vectors * W;
+    int x_slots = 0, h_slots = 0;
+    for (int j = 0; j < data.n_stages; ++j) {
+        x_slots += slots_in(data.stages[j].x);
+        h_slots += slots_in(data.stages[j].h);
+    }
+
+    const index_t padded_h = round_up(H, W), padded_i = round_up(I, W);
+    const auto pack = [&](T* panel, Range slots, const int* gate, const T* weight, index_t row_size, index_t column,
+                          index_t line) {
+        for (int q = slots.begin; q < slots.end; ++q)
+            panel = pack_columns(panel, line, H, weight + gate[q] * H * row_size, row_size, column);
+        return panel;
+    };
+
+    backward_h_ = Buffer<T>(static_cast<std::size_t>(padded_h * H * h_slots));
+    T* panel = backward_h_.data();
+    for (int j = 0; j < data.n_stages; ++j)
+        for (index_t unit = 0; unit < padded_h; unit += tile)
+            panel = pack(panel, data.stages[j].h, data.h_gate, weight_hh, H, unit, std::min(tile, padded_h - unit));
+
+    backward_x_ = Buffer<T>(static_cast<std::size_t>(padded_i * (1 + H * x_slots)));
+    panel = backward_x_.data();
+    for (index_t input = 0; input < padded_i; input += tile) {
+        const index_t line = std::min(tile, padded_i - input);
+        panel = std::fill_n(panel, line, T(0));
+        for (int j = 0; j < data.n_stages; ++j)
+            panel = pack(panel, data.stages[j].x, data.x_gate, weight_ih, I, input, line);
+    }
+}
+
+template <class T>
+void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states,
+                              T* gates, T* operands) const {
+    const CellData& data = *cell_.data;
+    const index_t H = hidden_size_, padded = padded_size(), rows = plan.rows();
+    const index_t state_stride = plan.state_rows() * padded;
+
+    for (int k = 0; k < data.n_states; ++k)
+        for (index_t i = 0; i < rows; ++i) {
+            T* const row = states + k * state_stride + i * padded;
+            const T* const given = call.state[static_cast<std::size_t>(k)];
+            if (given == nullptr) {
+                std::fill_n(row, padded, T(0));
+            } else {
+                std::copy_n(given + plan.batch_row(i) * H, H, row);
+                std::fill(row + H, row + padded, T(0));
+            }
+        }
+
+    std::vector<T*> y_rows;
+    if (call.output.data != nullptr) {
+        y_rows.resize(static_cast<std::size_t>(plan.packed_steps()));
+        plan.point(call.output.data, call.output.row_stride, call.output.time_stride, y_rows.data());
+    }
+
+    const ForwardArgs<T> args{
+        plan.steps(), activation_,       input_size_, H,
+        padded,       forward_.data(),   x_rows,      call.output.data != nullptr ? y_rows.data() : nullptr,
+        states,       plan.state_rows(), gates,       operands};
+    const double work = static_cast<double>(plan.packed_steps()) * static_cast<double>(data.n_gates * H) *
+                        static_cast<double>(input_size_ + H);
+    parallel(std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1))), [&](Team team) {
+        cell_kernels<T>(cell_).forward(args, plan.share(team.thread, team.size),
+                                       plan.share(team.thread + 1, team.size));
+    });
+
+    clear_padding(call.output, rows, call.steps, call.lengths, H);
+    for (int k = 0; k < data.n_states; ++k) {
+        T* const wanted = call.final_state[static_cast<std::size_t>(k)];
+        if (wanted == nullptr) continue;
+        for (index_t i = 0; i < rows; ++i)
+            std::copy_n(states + k * state_stride + plan.final_state_at(i) * padded, H, wanted + plan.batch_row(i) * H);
+    }
+}
+
+template <class T>
+void RecurrentWeights<T>::forward(const RecurrentCall<T>& call) const {
+    const CellData& data = *cell_.data;
+    const auto padded = static_cast<std::size_t>(padded_size());
+    const Plan plan(call.rows, call.steps, call.lengths, call.reverse, false);
+    std::vector<const T*> x_rows(static_cast<std::size_t>(plan.packed_steps()));
+    plan.point(call.x.data, call.x.row_stride, call.x.time_stride, x_rows.data());
+
+    Buffer<T> states(checked_product(checked_product(static_cast<std::size_t>(plan.state_rows()), padded),
+                                     static_cast<std::size_t>(data.n_states)));
+    Buffer<T> gates, operands;
+    if (data.n_stages > 1) {  // a later stage reads what an earlier one left
+        const auto rows = static_cast<std::size_t>(plan.gate_rows());
+        gates = Buffer<T>(checked_product(checked_product(rows, padded), static_cast<std::size_t>(data.n_slots)));
+        operands = Buffer<T>(checked_product(rows, padded));
+    }
+    run(call, plan, x_rows.data(), states.data(), gates.data(), operands.data());
+}
+
+template <class T>
+std::unique_ptr<Tape<T>> RecurrentWeights<T>::record(const RecurrentCall<T>& call,
+                                                     std::shared_ptr<Workspace> workspace) const {
+    std::unique_ptr<Tape<T>> tape(new Tape<T>(this->shared_from_this(), call, std::move(workspace)));
+    run(call, tape->plan_, tape->x_rows_.data(), tape->states_.data(), tape->gates_.data(), tape->operands_.data());
+    return tape;
+}
+
+template <class T>
+Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call,
+              std::shared_ptr<Workspace> workspace)
+    : weights_(std::move(weights)),
+      workspace_(std::move(workspace)),
+      plan_(call.rows, call.steps, call.lengths, call.reverse, true),
+      steps_(call.steps),
+      x_rows_(static_cast<std::size_t>(plan_.packed_steps())) {
+    if (call.lengths != nullptr) lengths_.assign(call.lengths, call.lengths + call.rows);
+    plan_.point(call.x.data, call.x.row_stride, call.x.time_stride, x_rows_.data());
+    const CellData& data = weights_->cell();
+    const auto padded = static_cast<std::size_t>(weights_->padded_size());
+    const auto sized = [&](index_t rows, int n) {
+        return Buffer<T>(
+            checked_product(checked_product(static_cast<std::size_t>(rows), padded), static_cast<std::size_t>(n)),
+            workspace_);
+    };
+    states_ = sized(plan_.state_rows(), data.n_states);
+    gates_ = sized(plan_.gate_rows(), data.n_slots);
+    if (data.n_stages > 1) operands_ = sized(plan_.gate_rows(), data.n_stages - 1);
+}
+
+template <class T>
+void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
+    consumed_ = true;
+    const RecurrentWeights<T>& weights = *weights_;
+    const KernelTable& table = weights.table_;
+    const CellData& data = weights.cell();
+    const index_t I = weights.input_size_, H = weights.hidden_size_, padded = weights.padded_size();
+    const index_t rows = plan_.rows(), packed_steps = plan_.packed_steps(), slot_stride = data.n_slots * padded;
+    const index_t tile_width = tile_vectors * weights.width();
+    const Steps steps = plan_.steps();
+    const auto n_packed = static_cast<std::size_t>(packed_steps);
+
+    // ---- Gradients of the states, from the final ones to the initial ones
+    Buffer<T> d_states(
+        checked_product(static_cast<std::size_t>(data.n_states * rows), static_cast<std::size_t>(padded)), workspace_);
+    for (int k = 0; k < data.n_states; ++k)
+        for (index_t i = 0; i < rows; ++i) {
+            T* const row = d_states.data() + (k * rows + i) * padded;
+            const T* const given = gradients.d_final_state[static_cast<std::size_t>(k)];
+            std::fill_n(row, padded, T(0));
+            if (given != nullptr) std::copy_n(given + plan_.batch_row(i) * H, H, row);
+        }
+    std::vector<const T*> dy_rows;
+    if (gradients.d_output.data != nullptr) {
+        dy_rows.resize(n_packed);
+        plan_.point(gradients.d_output.data, gradients.d_output.row_stride, gradients.d_output.time_stride,
+                    dy_rows.data());
+    }
+    const BackwardArgs<T> time_loop{
+        steps,          weights.activation_,        H,
+        padded,         weights.backward_h_.data(), gradients.d_output.data != nullptr ? dy_rows.data() : nullptr,
+        states_.data(), plan_.state_rows(),         gates_.data(),
+        d_states.data()};
+
+    // ---- Gradient of the inputs: one product over all packed steps
+    std::vector<const T*> gate_rows(n_packed);
+    for (std::size_t s = 0; s < n_packed; ++s) gate_rows[s] = gates_.data() + static_cast<index_t>(s) * slot_stride;
+    index_t x_offsets[max_slots], x_slot[max_slots], n_x = 0;
+    for (int j = 0; j < data.n_stages; ++j)
+        for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) {
+            x_slot[n_x] = q;
+            x_offsets[n_x++] = q * padded;
+        }
+    std::vector<T*> d_x_rows;
+    if (gradients.d_x.data != nullptr) {
+        d_x_rows.resize(n_packed);
+        plan_.point(gradients.d_x.data, gradients.d_x.row_stride, gradients.d_x.time_stride, d_x_rows.data());
+        if (!gradients.add_to_d_x)
+            clear_padding(gradients.d_x, rows, steps_, lengths_.empty() ? nullptr : lengths_.data(), I);
+    }
+    const GemmArgs<T> input_gradient{gate_rows.data(),           n_x, x_offsets,       H,
+                                     weights.backward_x_.data(), I,   d_x_rows.data(), gradients.add_to_d_x};
+
+    // ---- Gradients of the weights: one product for the input weights, one per stage for the recurrent ones
+    struct Job {
+        OuterArgs<T> args;
+        index_t b_offsets[max_slots];
+        T* out[max_slots];
+        T* bias_out[max_slots];
+        index_t tasks;
+        Buffer<T> sums;
+    };
+    Job jobs[1 + max_stages];
+    const int n_jobs = 1 + data.n_stages;
+    std::vector<const T*> h_rows[max_stages];
+    index_t most_features = 0, n_tasks = 0;
+    for (int job_index = 0; job_index < n_jobs; ++job_index) {
+        Job& job = jobs[job_index];
+        const int j = job_index - 1;
+        index_t n_blocks = 0;
+        const auto block = [&](index_t q, index_t gate, index_t features, T* d_weight, T* d_bias) {
+            job.b_offsets[n_blocks] = q * padded;
+            job.out[n_blocks] = d_weight + gate * H * features;
+            job.bias_out[n_blocks++] = d_bias + gate * H;
+        };
+        const T* const* a_rows;
+        index_t features;
+        if (job_index == 0) {
+            a_rows = x_rows_.data();
+            features = I;
+            for (index_t n = 0; n < n_x; ++n)
+                block(x_slot[n], data.x_gate[x_slot[n]], I, gradients.d_weight_ih, gradients.d_bias_ih);
+        } else {
+            h_rows[j].resize(n_packed);
+            for (index_t t = 0; t < steps.steps; ++t)
+                for (index_t i = 0; i < steps.active[t]; ++i)
+                    h_rows[j][static_cast<std::size_t>(steps.first[t] + i)] =
+                        j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
+                               : operands_.data() + (steps.gate_at[t] + i) * padded;
+            a_rows = h_rows[j].data();
+            features = H;
+            for (int q = data.stages[j].h.begin; q < data.stages[j].h.end; ++q)
+                block(q, data.h_gate[q], H, gradients.d_weight_hh, gradients.d_bias_hh);
+        }
+        const index_t feature_tiles = (features + 1 + table.row_tile - 1) / table.row_tile;
+        job.tasks = n_blocks * ((H + tile_width - 1) / tile_width) * feature_tiles;
+        job.sums = Buffer<T>(static_cast<std::size_t>(job.tasks * table.row_tile * tile_width), workspace_);
+        job.args = {packed_steps, a_rows,        features, gates_.data(), slot_stride,    H,
+                    n_blocks,     job.b_offsets, job.out,  job.bias_out,  job.sums.data()};
+        most_features = std::max(most_features, feature_tiles * table.row_tile);
+        n_tasks += job.tasks;
+    }
+
+    const double work =
+        3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
+    const int n_threads = threads_for(work);
+    const index_t scratch_size = (most_features + tile_width) * gradient_block;
+    Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads), workspace_);
+
+    parallel(n_threads, [&](Team team) {
+        const Functions<T>& f = functions<T>(table);
+        cell_kernels<T>(weights.cell_)
+            .backward(time_loop, plan_.share(team.thread, team.size), plan_.share(team.thread + 1, team.size));
+        team.barrier();
+        if (gradients.d_x.data != nullptr) f.gemm(input_gradient, team.begin(packed_steps), team.end(packed_steps));
+        const index_t begin = team.begin(n_tasks), end = team.end(n_tasks);
+        index_t before = 0;
+        for (int job_index = 0; job_index < n_jobs; ++job_index) {
+            const Job& job = jobs[job_index];
+            f.outer(job.args, std::clamp<index_t>(begin - before, 0, job.tasks),
+                    std::clamp<index_t>(end - before, 0, job.tasks), scratch.data() + team.thread * scratch_size);
+            before += job.tasks;
+        }
+    });
+
+    for (int k = 0; k < data.n_states; ++k) {
+        T* const wanted = gradients.d_state[static_cast<std::size_t>(k)];
+        if (wanted == nullptr) continue;
+        for (index_t i = 0; i < rows; ++i)
+            std::copy_n(d_states.data() + (k * rows + i) * padded, H, wanted + plan_.batch_row(i) * H);
+    }
+    states_ = Buffer<T>();
+    gates_ = Buffer<T>();
+    operands_ = Buffer<T>();
+}
+
+template class RecurrentWeights<float>;
+template class RecurrentWeights<double>;
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace skrnn

@@ -1,0 +1,121 @@
+// One recurrent layer in one direction: packed weights, the forward call, and the tape of a recorded one.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "buffer.h"
+#include "dispatch.h"
+#include "pack.h"
+#include "plan.h"
+
+namespace skrnn {
+
+/// (rows, time, features): features are contiguous. Without data: absent.
+template <class T>
+struct SequenceView {
+    T* data = nullptr;
+    index_t row_stride = 0, time_stride = 0;
+};
+
+/// One (rows, hidden) C-contiguous array per state of the cell; null: absent.
+template <class T>
+using StateArrays = std::array<T*, 2>;
+
+template <class T>
+struct RecurrentCall {
+    index_t rows = 0, steps = 0;
+    const std::int64_t* lengths = nullptr;  // null: `steps` everywhere
+    bool reverse = false;
+    SequenceView<const T> x;
+    StateArrays<const T> state{};  // null: zero
+    SequenceView<T> output;        // written whole
+    StateArrays<T> final_state{};
+};
+
+template <class T>
+struct RecurrentGradients {
+    SequenceView<const T> d_output;
+    StateArrays<const T> d_final_state{};
+    SequenceView<T> d_x;  // written whole, or added to
+    bool add_to_d_x = false;
+    StateArrays<T> d_state{};
+    T *d_weight_ih = nullptr, *d_weight_hh = nullptr, *d_bias_ih = nullptr, *d_bias_hh = nullptr;
+};
+
+template <class T>
+class Tape;
+
+/// Immutable: many threads may call it at once.
+template <class T>
+class RecurrentWeights : public std::enable_shared_from_this<RecurrentWeights<T>> {
+public:
+    /// weight_ih (G*H, I), weight_hh (G*H, H), bias_ih, bias_hh (G*H); `training`: pack what backward needs as well.
+    RecurrentWeights(const KernelTable& table, const Cell& cell, Activation activation, index_t input_size,
+                     index_t hidden_size, const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh,
+                     bool training);
+
+    void forward(const RecurrentCall<T>& call) const;
+    std::unique_ptr<Tape<T>> record(const RecurrentCall<T>& call, std::shared_ptr<Workspace> workspace) const;
+
+    const KernelTable& table() const { return table_; }
+    const CellData& cell() const { return *cell_.data; }
+    Activation activation() const { return activation_; }
+    index_t input_size() const { return input_size_; }
+    index_t hidden_size() const { return hidden_size_; }
+    bool training() const { return training_; }
+    std::size_t bytes() const { return forward_.bytes() + backward_h_.bytes() + backward_x_.bytes(); }
+
+private:
+    friend class Tape<T>;
+
+    index_t width() const { return table_.vector_bytes / static_cast<index_t>(sizeof(T)); }
+    index_t padded_size() const { return round_up(hidden_size_, width()); }
+    void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh);
+    void pack_backward(const T* weight_ih, const T* weight_hh);
+    /// The time loop of `call` over the states in `states`, whose initial ones it fills in.
+    void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates,
+             T* operands) const;
+
+    const KernelTable& table_;
+    const Cell& cell_;
+    Activation activation_;
+    index_t input_size_, hidden_size_;
+    bool training_;
+    Buffer<T> forward_;     // per stage and panel: bias, input weights, recurrent weights
+    Buffer<T> backward_h_;  // per stage and panel of units: recurrent weights, transposed
+    Buffer<T> backward_x_;  // per panel of inputs: zeros, input weights, transposed
+};
+
+/// What backward needs of one recorded call. The caller keeps x alive and unchanged.
+template <class T>
+class Tape {
+public:
+    using value_type = T;
+
+    /// Consumes the tape: the stored activations become gradients.
+    void backward(const RecurrentGradients<T>& gradients);
+
+    const RecurrentWeights<T>& weights() const { return *weights_; }
+    index_t rows() const { return plan_.rows(); }
+    index_t steps() const { return steps_; }
+    bool consumed() const { return consumed_; }
+    std::size_t bytes() const { return states_.bytes() + gates_.bytes() + operands_.bytes(); }
+
+private:
+    friend class RecurrentWeights<T>;
+    Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call,
+         std::shared_ptr<Workspace> workspace);
+
+    std::shared_ptr<const RecurrentWeights<T>> weights_;
+    std::shared_ptr<Workspace> workspace_;
+    Plan plan_;
+    index_t steps_;
+    std::vector<std::int64_t> lengths_;  // in batch order; empty: all `steps`
+    bool consumed_ = false;
+    std::vector<const T*> x_rows_;
+    Buffer<T> states_, gates_, operands_;
+};
+
+}  // namespace skrnn

@@ -1,0 +1,249 @@
+// The one matrix product of this library: register tiles over packed panels.
+//
+// Every product here (gates of a step, gradients through time, inputs, weights, dense layers) is a sum over k of a
+// broadcast element of A times a row of a packed panel of B. A tile of R rows by NV vectors keeps all its sums in
+// registers over the whole of k. So each output element is one chain of multiply-adds in the order of k: its bits
+// depend neither on R nor on what else is in the tile.
+#pragma once
+
+#include "simd.h"
+
+namespace skrnn {
+namespace {
+
+/// Sums that fit the register file beside one row of B: 6 x 4 of 32 registers, 3 x 4 of 16.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int row_tile = 6;
+#else
+constexpr int row_tile = 3;
+#endif
+
+template <class T>
+constexpr index_t tile_width = tile_vectors * width<T>;
+
+/// A: row r is a_rows[r] + offset, its element k is at k * stride. B: depth rows of NV vectors, packed.
+template <class T>
+struct Operand {
+    const T* const* a_rows;
+    index_t offset;
+    index_t stride;
+    index_t depth;
+    const T* panel;
+};
+
+/// out = init + sum over operands of A * B; rows of init and out are init_stride and out_stride apart.
+template <class T>
+struct Tile {
+    const Operand<T>* operands;
+    index_t n_operands;
+    const T* init;
+    index_t init_stride;
+    T* out;
+    index_t out_stride;
+};
+
+template <class T, int R, int NV>
+void compute_tile(const Tile<T>& tile) {
+    constexpr index_t W = width<T>;
+    vec<T> sum[R][NV];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) sum[r][v] = load<T>(tile.init + r * tile.init_stride + v * W);
+
+    for (index_t o = 0; o < tile.n_operands; ++o) {
+        const Operand<T>& operand = tile.operands[o];
+        const T* a[R];
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) a[r] = operand.a_rows[r] + operand.offset;
+        const T* b = operand.panel;
+        const index_t stride = operand.stride;
+        index_t at = 0;
+        for (index_t k = operand.depth; k > 0; --k, at += stride, b += NV * W) {
+            vec<T> row[NV];
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) row[v] = load<T>(b + v * W);
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+                const vec<T> x = broadcast<T>(a[r][at]);
+#pragma GCC unroll 4
+                for (int v = 0; v < NV; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
+            }
+        }
+    }
+
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) store<T>(tile.out + r * tile.out_stride + v * W, sum[r][v]);
+}
+
+template <class T>
+using TileFunction = void (*)(const Tile<T>&);
+
+/// tiles<T>[rows - 1][vectors - 1]
+template <class T>
+struct Tiles {
+    static constexpr TileFunction<T> table[6][tile_vectors] = {
+        {compute_tile<T, 1, 1>, compute_tile<T, 1, 2>, compute_tile<T, 1, 3>, compute_tile<T, 1, 4>},
+        {compute_tile<T, 2, 1>, compute_tile<T, 2, 2>, compute_tile<T, 2, 3>, compute_tile<T, 2, 4>},
+        {compute_tile<T, 3, 1>, compute_tile<T, 3, 2>, compute_tile<T, 3, 3>, compute_tile<T, 3, 4>},
+#if defined(__AVX512F__) || defined(__aarch64__)
+        {compute_tile<T, 4, 1>, compute_tile<T, 4, 2>, compute_tile<T, 4, 3>, compute_tile<T, 4, 4>},
+        {compute_tile<T, 5, 1>, compute_tile<T, 5, 2>, compute_tile<T, 5, 3>, compute_tile<T, 5, 4>},
+        {compute_tile<T, 6, 1>, compute_tile<T, 6, 2>, compute_tile<T, 6, 3>, compute_tile<T, 6, 4>},
+#endif
+    };
+};
+
+template <class T>
+SKRNN_INLINE void run_tile(index_t rows, index_t vectors, const Tile<T>& tile) {
+    Tiles<T>::table[rows - 1][vectors - 1](tile);
+}
+
+/// Calls f(first row, number of rows) over [begin, end) in tiles of nearly equal height.
+template <class F>
+SKRNN_INLINE void for_row_tiles(index_t begin, index_t end, F f) {
+    const index_t rows = end - begin;
+    if (rows <= 0) return;
+    const index_t n = (rows + row_tile - 1) / row_tile;
+    const index_t least = rows / n, longer = rows % n;
+    for (index_t i = 0, row = begin; i < n; ++i) {
+        const index_t height = least + (i < longer ? 1 : 0);
+        f(row, height);
+        row += height;
+    }
+}
+
+/// Rows [row_begin, row_end) of GemmArgs.
+template <class T>
+void gemm(const GemmArgs<T>& args, index_t row_begin, index_t row_end) {
+    constexpr index_t W = width<T>;
+    alignas(64) T sums[row_tile * tile_width<T>];
+    Operand<T> operands[2 * max_slots];
+    const T* panel = args.panels;
+    for (index_t column = 0; column < args.columns; column += tile_width<T>) {
+        const index_t left = args.columns - column;
+        const index_t vectors = left >= tile_width<T> ? tile_vectors : (left + W - 1) / W;
+        const T* const bias = panel;
+        panel += vectors * W;
+        const T* const weights = panel;
+        for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
+            for (index_t o = 0; o < args.n_operands; ++o)
+                operands[o] = {args.a_rows + row, args.offsets[o], 1, args.depth,
+                               weights + o * args.depth * vectors * W};
+            run_tile<T>(rows, vectors, {operands, args.n_operands, bias, 0, sums, vectors * W});
+            for (index_t r = 0; r < rows; ++r)
+                for (index_t v = 0; v < vectors; ++v) {
+                    T* const out = args.out_rows[row + r] + column + v * W;
+                    const index_t n = left - v * W;
+                    vec<T> y = load<T>(sums + (r * vectors + v) * W);
+                    if (args.add) y = load_up_to<T>(out, n) + y;
+                    store_up_to<T>(out, y, n);
+                }
+        });
+        panel += args.n_operands * args.depth * vectors * W;
+    }
+}
+
+/// Tasks [task_begin, task_end) of OuterArgs: a task is one tile of features of one panel of columns, panels outermost.
+/// scratch: room for all feature tiles of A and one panel of B over gradient_block steps.
+template <class T>
+void outer(const OuterArgs<T>& args, index_t task_begin, index_t task_end, T* scratch) {
+    if (task_begin >= task_end) return;
+    constexpr index_t W = width<T>;
+    const index_t features = args.features + 1;  // the last one is constant 1 and collects the bias gradient
+    const index_t feature_tiles = (features + row_tile - 1) / row_tile;
+    const index_t block_panels = (args.columns + tile_width<T> - 1) / tile_width<T>;
+    const index_t first_panel = task_begin / feature_tiles, last_panel = (task_end - 1) / feature_tiles;
+    const bool one_panel = first_panel == last_panel;
+    const index_t first_tile = one_panel ? task_begin % feature_tiles : 0;
+    const index_t last_tile = one_panel ? (task_end - 1) % feature_tiles : feature_tiles - 1;
+
+    T* const packed_a = scratch;
+    T* const packed_b = scratch + feature_tiles * gradient_block * row_tile;
+    alignas(64) static constexpr T zeros[tile_width<T>] = {};
+
+    // Tiles of this task list within a panel.
+    const auto tile_range = [&](index_t panel, index_t& begin, index_t& end) {
+        begin = panel == first_panel ? task_begin - panel * feature_tiles : 0;
+        end = panel == last_panel ? task_end - panel * feature_tiles : feature_tiles;
+    };
+    const auto panel_columns = [&](index_t panel) {
+        const index_t left = args.columns - panel % block_panels * tile_width<T>;
+        return left < tile_width<T> ? left : tile_width<T>;
+    };
+    const auto tile_sums = [&](index_t panel, index_t tile) {
+        return args.sums + (panel * feature_tiles + tile) * row_tile * tile_width<T>;
+    };
+
+    for (index_t start = 0; start < args.steps; start += gradient_block) {
+        const index_t depth = args.steps - start < gradient_block ? args.steps - start : gradient_block;
+
+        for (index_t tile = first_tile; tile <= last_tile; ++tile) {
+            const index_t feature = tile * row_tile;
+            const index_t left = args.features - feature;  // without the constant
+            T* a = packed_a + tile * gradient_block * row_tile;
+            if (left >= row_tile) {
+                for (index_t s = 0; s < depth; ++s, a += row_tile) {
+                    const T* const x = args.a_rows[start + s] + feature;
+                    for (index_t r = 0; r < row_tile; ++r) a[r] = x[r];
+                }
+            } else {
+                for (index_t s = 0; s < depth; ++s, a += row_tile) {
+                    const T* const x = args.a_rows[start + s] + feature;
+                    for (index_t r = 0; r < left; ++r) a[r] = x[r];
+                    a[left] = T(1);
+                }
+            }
+        }
+
+        for (index_t panel = first_panel; panel <= last_panel; ++panel) {
+            const index_t columns = panel_columns(panel);
+            const index_t vectors = (columns + W - 1) / W;
+            const T* b = args.b + start * args.b_stride + args.b_offsets[panel / block_panels] +
+                         panel % block_panels * tile_width<T>;
+            for (index_t s = 0; s < depth; ++s, b += args.b_stride)
+                for (index_t v = 0; v < vectors; ++v)
+                    store<T>(packed_b + (s * vectors + v) * W, load_up_to<T>(b + v * W, columns - v * W));
+
+            index_t tile_begin, tile_end;
+            tile_range(panel, tile_begin, tile_end);
+            for (index_t tile = tile_begin; tile < tile_end; ++tile) {
+                const index_t left = features - tile * row_tile;
+                const index_t rows = left < row_tile ? left : row_tile;
+                const T* a_rows[row_tile];
+                for (index_t r = 0; r < rows; ++r) a_rows[r] = packed_a + tile * gradient_block * row_tile + r;
+                const Operand<T> operand{a_rows, 0, row_tile, depth, packed_b};
+                T* const sums = tile_sums(panel, tile);
+                const bool fresh = start == 0;
+                run_tile<T>(rows, vectors,
+                            {&operand, 1, fresh ? zeros : sums, fresh ? 0 : tile_width<T>, sums, tile_width<T>});
+            }
+        }
+    }
+
+    for (index_t panel = first_panel; panel <= last_panel; ++panel) {
+        const index_t block = panel / block_panels;
+        const index_t column = panel % block_panels * tile_width<T>;
+        const index_t columns = panel_columns(panel);
+        index_t tile_begin, tile_end;
+        tile_range(panel, tile_begin, tile_end);
+        for (index_t tile = tile_begin; tile < tile_end; ++tile) {
+            const T* const sums = tile_sums(panel, tile);
+            const index_t feature = tile * row_tile;
+            const index_t left = args.features - feature;
+            const index_t rows = left < row_tile ? left : row_tile;
+            for (index_t c = 0; c < columns; ++c) {
+                T* const out = args.out[block] + (column + c) * args.features + feature;
+                for (index_t r = 0; r < rows; ++r) out[r] = args.steps > 0 ? sums[r * tile_width<T> + c] : T(0);
+            }
+            if (left < row_tile && args.bias_out[block] != nullptr)
+                for (index_t c = 0; c < columns; ++c)
+                    args.bias_out[block][column + c] = args.steps > 0 ? sums[left * tile_width<T> + c] : T(0);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace skrnn

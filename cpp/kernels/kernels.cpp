@@ -1,0 +1,59 @@
+// Everything in this folder, compiled once per instruction set with -DKERNEL_ISA=<name>. The only symbol that leaves
+// the object is table().
+#include "cell_gru.h"
+#include "cell_lstm.h"
+#include "cell_mgu.h"
+#include "cell_rnn.h"
+#include "elementwise.h"
+#include "sequence.h"
+
+#define SKRNN_TEXT_OF(x) #x
+#define SKRNN_TEXT(x) SKRNN_TEXT_OF(x)
+
+namespace skrnn {
+namespace {
+
+template <class C>
+constexpr Cell cell() {
+    return {&C::data, {forward<C, float>, backward<C, float>}, {forward<C, double>, backward<C, double>}};
+}
+
+// One line per cell.
+constexpr Cell cells[] = {
+    cell<Rnn>(), cell<Lstm>(), cell<Gru>(), cell<GruResetBefore>(), cell<Mgu>(),
+};
+
+constexpr int fma_chains = 16;
+
+/// Independent chains of multiply-adds that never leave the registers.
+template <class T>
+void multiply_add(index_t iterations, T* out) {
+    vec<T> sum[fma_chains];
+    for (int i = 0; i < fma_chains; ++i) sum[i] = broadcast(static_cast<T>(i));
+    const vec<T> a = load<T>(out), b = load<T>(out + width<T>);
+    for (index_t n = 0; n < iterations; ++n)
+#pragma GCC unroll 16
+        for (int i = 0; i < fma_chains; ++i) sum[i] = fma(sum[i], a, b);
+    for (int i = 1; i < fma_chains; ++i) sum[0] = sum[0] + sum[i];
+    store<T>(out, sum[0]);
+}
+
+template <class T>
+constexpr Functions<T> functions() {
+    return {gemm<T>,    outer<T>,         exp_array<T>,     sigmoid_array<T>,  tanh_array<T>,
+            softmax<T>, cross_entropy<T>, squared_error<T>, sum_of_squares<T>, sgd<T>,
+            adam<T>,    adamw<T>,         rmsprop<T>,       multiply_add<T>};
+}
+
+constexpr KernelTable kernel_table = {
+    SKRNN_TEXT(KERNEL_ISA),         vector_bytes, row_tile,           fma_chains,
+    sizeof cells / sizeof cells[0], cells,        functions<float>(), functions<double>()};
+
+}  // namespace
+
+namespace KERNEL_ISA {
+extern const KernelTable& table() noexcept;
+const KernelTable& table() noexcept { return kernel_table; }
+}  // namespace KERNEL_ISA
+
+}  // namespace skrnn

@@ -1,0 +1,248 @@
+// The time loop and backpropagation through time, written once for all cells.
+//
+// Design:
+//   a. A step is a product and an epilogue. The packed panels hold all slots of the same hidden units side by side, so
+//      that when a register tile is done, the cell can be computed for those units at once; pre-activations never
+//      reach memory beyond one tile, which stays in the first-level cache.
+//   b. x(t) and h(t-1) are two operands of one product: [x, h] is never assembled.
+//   c. Panels are the outer loop, rows the inner one: a panel is read from the cache for all rows of the shard.
+//   d. Direction, raggedness, batch order and strides are all in the row pointers of the plan; the loop sees only
+//   packed
+//      steps, of which rows [0, active[t]) exist at step t.
+//   e. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
+//      epilogue, which overwrites the activations of step t by the gradients of its pre-activations.
+// Equations: docs/derivations.
+#pragma once
+
+#include "gemm.h"
+
+namespace skrnn {
+namespace {
+
+constexpr int slots_in(Range range) { return range.end - range.begin; }
+
+/// Vectors of hidden units in a full panel of a stage with that many slots.
+constexpr int units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
+
+template <class Cell, class A, int J, class T>
+SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index_t row_begin, index_t row_end,
+                                    const T* panel) {
+    constexpr CellData data = Cell::data;
+    constexpr Stage stage = data.stages[J];
+    constexpr index_t W = width<T>;
+    constexpr int n_slots = slots_in(stage.slots), x_slots = slots_in(stage.x), h_slots = slots_in(stage.h);
+    constexpr int x_offset = stage.x.begin - stage.slots.begin, h_offset = stage.h.begin - stage.slots.begin;
+    constexpr bool together = x_offset == h_offset && x_slots == h_slots;
+    constexpr bool last = J + 1 == data.n_stages;
+    constexpr int full = units_per_panel(n_slots);
+
+    const index_t H = args.padded_size, state_stride = args.state_rows * H;
+    const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
+    const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
+    const index_t unit_vectors = H / W;
+    alignas(64) T sums[row_tile * tile_vectors * W];
+
+    for (index_t u0 = 0; u0 < unit_vectors; u0 += full) {
+        const index_t units = unit_vectors - u0 < full ? unit_vectors - u0 : full;
+        const index_t line = n_slots * units * W;  // one row of the tile
+        const T* const bias = panel;
+        const T* const x_panel = bias + line;
+        const T* const h_panel = x_panel + args.input_size * x_slots * units * W;
+        panel = h_panel + args.hidden_size * h_slots * units * W;
+
+        for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
+            const T* h_rows[row_tile];
+            for (index_t r = 0; r < rows; ++r)
+                h_rows[r] = J == 0 ? args.states + (before + row + r) * H : args.operands + (gate_at + row + r) * H;
+            const Operand<T> operands[2] = {{args.x_rows + first + row, 0, 1, args.input_size, x_panel},
+                                            {h_rows, 0, 1, args.hidden_size, h_panel}};
+            if constexpr (together) {
+                run_tile<T>(rows, n_slots * units, {operands, 2, bias, 0, sums, line});
+            } else {
+                T* const x_sums = sums + x_offset * units * W;
+                T* const h_sums = sums + h_offset * units * W;
+                for (index_t r = 0; r < rows; ++r)
+                    for (int q = 0; q < n_slots; ++q)
+                        for (index_t u = 0; u < units; ++u)
+                            store<T>(sums + r * line + (q * units + u) * W, load<T>(bias + (q * units + u) * W));
+                run_tile<T>(rows, x_slots * units, {operands, 1, x_sums, line, x_sums, line});
+                run_tile<T>(rows, h_slots * units, {operands + 1, 1, h_sums, line, h_sums, line});
+            }
+
+            for (index_t r = 0; r < rows; ++r) {
+                T* const gates = args.gates == nullptr ? nullptr : args.gates + (gate_at + row + r) * data.n_slots * H;
+                for (index_t u = 0; u < units; ++u) {
+                    const index_t unit = (u0 + u) * W;
+                    vec<T> s[max_slots], prev[data.n_states], next[data.n_states];
+                    for (int q = 0; q < stage.slots.begin; ++q) s[q] = load<T>(gates + q * H + unit);
+                    for (int q = 0; q < n_slots; ++q)
+                        s[stage.slots.begin + q] = load<T>(sums + r * line + (q * units + u) * W);
+                    for (int k = 0; k < data.n_states; ++k)
+                        prev[k] = load<T>(args.states + k * state_stride + (before + row + r) * H + unit);
+                    Cell::template forward<A, J, T>(s, prev, next);
+                    if (gates != nullptr)
+                        for (int q = stage.slots.begin; q < stage.slots.end; ++q) store<T>(gates + q * H + unit, s[q]);
+                    if constexpr (last) {
+                        for (int k = 0; k < data.n_states; ++k)
+                            store<T>(args.states + k * state_stride + (after + row + r) * H + unit, next[k]);
+                        if (args.y_rows != nullptr)
+                            store_up_to<T>(args.y_rows[first + row + r] + unit, next[0], args.hidden_size - unit);
+                    } else {
+                        store<T>(args.operands + (gate_at + row + r) * H + unit, next[0]);
+                    }
+                }
+            }
+        });
+    }
+    return panel;
+}
+
+template <class Cell, class A, class T>
+void forward_loop(const ForwardArgs<T>& args, index_t row_begin, index_t row_end) {
+    for (index_t t = 0; t < args.steps.steps; ++t) {
+        const index_t end = args.steps.active[t] < row_end ? args.steps.active[t] : row_end;
+        if (end <= row_begin) break;
+        const T* panel = forward_stage<Cell, A, 0, T>(args, t, row_begin, end, args.weights);
+        if constexpr (Cell::data.n_stages > 1) forward_stage<Cell, A, 1, T>(args, t, row_begin, end, panel);
+    }
+}
+
+/// Sums for rows [row, row + rows): the gradients of stage J's pre-activations at step t times U (transposed).
+template <class Cell, int J, class T>
+SKRNN_INLINE void recurrent_gradient(const BackwardArgs<T>& args, index_t t, index_t row, index_t rows, index_t units,
+                                     const T* panel, T* sums) {
+    constexpr CellData data = Cell::data;
+    constexpr Range h = data.stages[J].h;
+    alignas(64) static constexpr T zeros[tile_width<T>] = {};
+    const index_t H = args.padded_size;
+    const T* rows_of[row_tile];
+    for (index_t r = 0; r < rows; ++r) rows_of[r] = args.gates + (args.steps.gate_at[t] + row + r) * data.n_slots * H;
+    Operand<T> operands[max_slots];
+    for (int q = h.begin; q < h.end; ++q)
+        operands[q - h.begin] = {rows_of, q * H, 1, args.hidden_size,
+                                 panel + (q - h.begin) * args.hidden_size * units * width<T>};
+    run_tile<T>(rows, units, {operands, slots_in(h), zeros, 0, sums, units * width<T>});
+}
+
+/// Where the panels of stage J's transposed recurrent weights begin.
+template <class Cell, int J, class T>
+SKRNN_INLINE const T* recurrent_panels(const BackwardArgs<T>& args) {
+    const T* p = args.weights;
+    for (int j = 0; j < J; ++j) p += slots_in(Cell::data.stages[j].h) * args.hidden_size * args.padded_size;
+    return p;
+}
+
+/// Stage J of step t backwards for rows [row_begin, row_end). The gradient that reaches it through a product comes from
+/// stage `From` of step t_from; `arrives` is false at the last step of a row, where there is none.
+template <class Cell, class A, int J, class T>
+SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, index_t t, bool arrives, index_t row_begin,
+                                 index_t row_end) {
+    constexpr CellData data = Cell::data;
+    constexpr index_t W = width<T>;
+    constexpr bool last = J + 1 == data.n_stages;
+    constexpr int From = last ? 0 : J + 1;
+    const index_t t_from = last ? t + 1 : t;
+
+    const index_t H = args.padded_size, state_stride = args.state_rows * H, d_stride = args.steps.rows * H;
+    const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
+    const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
+    const index_t unit_vectors = H / W;
+    alignas(64) T sums[row_tile * tile_width<T>];
+    const T* panel = recurrent_panels<Cell, From, T>(args);
+
+    for (index_t u0 = 0; u0 < unit_vectors; u0 += tile_vectors) {
+        const index_t units = unit_vectors - u0 < tile_vectors ? unit_vectors - u0 : tile_vectors;
+        for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
+            if (arrives) recurrent_gradient<Cell, From, T>(args, t_from, row, rows, units, panel, sums);
+            for (index_t r = 0; r < rows; ++r) {
+                T* const gates = args.gates + (gate_at + row + r) * data.n_slots * H;
+                for (index_t u = 0; u < units; ++u) {
+                    const index_t unit = (u0 + u) * W;
+                    T* const d_states = args.d_states + (row + r) * H + unit;
+                    vec<T> s[max_slots], prev[data.n_states], next[data.n_states], d[data.n_states],
+                        d_prev[data.n_states];
+                    for (int q = 0; q < data.n_slots; ++q) s[q] = load<T>(gates + q * H + unit);
+                    for (int k = 0; k < data.n_states; ++k) {
+                        prev[k] = load<T>(args.states + k * state_stride + (before + row + r) * H + unit);
+                        next[k] = load<T>(args.states + k * state_stride + (after + row + r) * H + unit);
+                    }
+                    const vec<T> through = arrives ? load<T>(sums + (r * units + u) * W) : vec<T>{};
+                    if constexpr (last) {
+                        for (int k = 0; k < data.n_states; ++k) d[k] = load<T>(d_states + k * d_stride);
+                        if (args.dy_rows != nullptr)
+                            d[0] = d[0] + load_up_to<T>(args.dy_rows[first + row + r] + unit, args.hidden_size - unit);
+                        d[0] = d[0] + through;
+                        Cell::template backward<A, J, T>(s, prev, next, d, d_prev);
+                        for (int k = 0; k < data.n_states; ++k) store<T>(d_states + k * d_stride, d_prev[k]);
+                    } else {
+                        d[0] = through;
+                        Cell::template backward<A, J, T>(s, prev, next, d, d_prev);
+                        store<T>(d_states, load<T>(d_states) + d_prev[0]);
+                    }
+                    for (int q = 0; q < data.n_slots; ++q) store<T>(gates + q * H + unit, s[q]);
+                }
+            }
+        });
+        panel += slots_in(data.stages[From].h) * args.hidden_size * units * W;
+    }
+}
+
+template <class Cell, class A, class T>
+void backward_loop(const BackwardArgs<T>& args, index_t row_begin, index_t row_end) {
+    constexpr int stages = Cell::data.n_stages;
+    const auto clip = [&](index_t row) { return row < row_begin ? row_begin : row < row_end ? row : row_end; };
+    const index_t H = args.padded_size;
+
+    for (index_t t = args.steps.steps - 1; t >= 0; --t) {
+        const index_t end = clip(args.steps.active[t]);
+        if (end <= row_begin) continue;
+        const index_t going_on = clip(args.steps.active[t + 1]);  // active[steps] is 0
+        backward_stage<Cell, A, stages - 1, T>(args, t, true, row_begin, going_on);
+        backward_stage<Cell, A, stages - 1, T>(args, t, false, going_on, end);
+        if constexpr (stages > 1) backward_stage<Cell, A, 0, T>(args, t, true, row_begin, end);
+    }
+    if (args.steps.steps == 0) return;
+
+    // What is left of the gradient of the initial h: through U at step 0.
+    alignas(64) T sums[row_tile * tile_width<T>];
+    const T* panel = recurrent_panels<Cell, 0, T>(args);
+    for (index_t u0 = 0; u0 < H / width<T>; u0 += tile_vectors) {
+        const index_t units = H / width<T> - u0 < tile_vectors ? H / width<T> - u0 : tile_vectors;
+        for_row_tiles(row_begin, clip(args.steps.active[0]), [&](index_t row, index_t rows) {
+            recurrent_gradient<Cell, 0, T>(args, 0, row, rows, units, panel, sums);
+            for (index_t r = 0; r < rows; ++r)
+                for (index_t u = 0; u < units; ++u) {
+                    T* const d_h = args.d_states + (row + r) * H + (u0 + u) * width<T>;
+                    store<T>(d_h, load<T>(d_h) + load<T>(sums + (r * units + u) * width<T>));
+                }
+        });
+        panel += slots_in(Cell::data.stages[0].h) * args.hidden_size * units * width<T>;
+    }
+}
+
+template <class Cell, class T>
+void forward(const ForwardArgs<T>& args, index_t row_begin, index_t row_end) {
+    switch (args.activation) {
+        case Activation::tanh:
+            return forward_loop<Cell, TanhActivation, T>(args, row_begin, row_end);
+        case Activation::relu:
+            return forward_loop<Cell, ReluActivation, T>(args, row_begin, row_end);
+        case Activation::linear:
+            return forward_loop<Cell, LinearActivation, T>(args, row_begin, row_end);
+    }
+}
+
+template <class Cell, class T>
+void backward(const BackwardArgs<T>& args, index_t row_begin, index_t row_end) {
+    switch (args.activation) {
+        case Activation::tanh:
+            return backward_loop<Cell, TanhActivation, T>(args, row_begin, row_end);
+        case Activation::relu:
+            return backward_loop<Cell, ReluActivation, T>(args, row_begin, row_end);
+        case Activation::linear:
+            return backward_loop<Cell, LinearActivation, T>(args, row_begin, row_end);
+    }
+}
+
+}  // namespace
+}  // namespace skrnn

@@ -1,0 +1,198 @@
+"""The compiled core: bindings onto the kernels of the instruction set in force.
+
+Everything here is strict: arrays must have the dtype, shape and layout stated, nothing is converted or copied
+silently, and a mismatch raises ``ValueError`` or ``TypeError`` naming the argument. Friendly conversion is the task of
+:mod:`skrnn.nn`.
+
+Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Float = NDArray[np.float32] | NDArray[np.float64]
+
+__version__: str
+
+@final
+class CellInfo:
+    """What a cell is, as its header in ``cpp/kernels`` declares it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """Names of the gates in the order of the rows of ``weight_ih``, for example ``("i", "f", "g", "o")``."""
+    @property
+    def n_states(self) -> int:
+        """1 for ``h`` alone, 2 for ``(h, c)``."""
+    @property
+    def forget_gate(self) -> int:
+        """Index of the gate whose bias starts at 1, or -1."""
+
+def cells() -> dict[str, CellInfo]: ...
+def activations() -> tuple[str, ...]:
+    """``("tanh", "relu", "linear")``; ``linear`` makes every nonlinearity the identity (exact tests)."""
+
+def build_info() -> dict[str, str]: ...
+def compiled_isas() -> tuple[str, ...]: ...
+def available_isas() -> tuple[str, ...]: ...
+def get_isa() -> str: ...
+def set_isa(name: str) -> None:
+    """Choose the instruction set of objects made and functions called from now on; for tests and benches."""
+
+def set_num_threads(n: int) -> None:
+    """Cap the threads of every later call; 0 removes the cap."""
+
+def get_num_threads() -> int:
+    """Threads a large call made from this Python thread would use now."""
+
+@final
+class RecurrentWeights:
+    """One layer in one direction: weights packed for the instruction set in force when made. Immutable.
+
+    Parameters
+    ----------
+    cell, activation : names from :func:`cells` and :func:`activations`.
+    weight_ih : (G*H, I), C-contiguous
+    weight_hh : (G*H, H), C-contiguous
+    bias_ih, bias_hh : (G*H,)
+    training : also pack what ``Tape.backward`` needs (required by ``record``).
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        activation: str,
+        weight_ih: _Float,
+        weight_hh: _Float,
+        bias_ih: _Float,
+        bias_hh: _Float,
+        *,
+        training: bool = False,
+    ) -> None: ...
+    @property
+    def cell(self) -> str: ...
+    @property
+    def activation(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def forward(
+        self,
+        x: _Float,
+        lengths: NDArray[np.int64] | None,
+        reverse: bool,
+        state: Sequence[_Float] | None,
+        output: _Float | None,
+        final_state: Sequence[_Float] | None,
+    ) -> None:
+        """Run the layer over time.
+
+        ``x`` (N, T, I): any strides on the first two axes, unit stride on the last. ``lengths`` (N,) with values in
+        0..T, or None for T everywhere. ``reverse``: each row runs from its own end to its start, and ``output[n, t]``
+        is the state after reading step t. ``state``: one (N, H) array per state of the cell, or None for zeros.
+        ``output`` (N, T, H), written whole (zeros beyond each row's length), any strides on the first two axes; None
+        when only the final state is wanted. ``final_state``: one writable (N, H) array per state, or None.
+        """
+    def record(
+        self,
+        x: _Float,
+        lengths: NDArray[np.int64] | None,
+        reverse: bool,
+        state: Sequence[_Float] | None,
+        output: _Float | None,
+        final_state: Sequence[_Float] | None,
+        workspace: Workspace | None = None,
+    ) -> Tape:
+        """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``."""
+
+@final
+class Workspace:
+    """Memory that tapes borrow and give back, so that a training loop does not page-fault at every step."""
+
+    def __init__(self) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+
+@final
+class Tape:
+    """One recorded forward pass of one layer and direction. ``backward`` consumes it: a second call raises."""
+
+    @property
+    def nbytes(self) -> int: ...
+    def backward(
+        self,
+        d_output: _Float | None,
+        d_final_state: Sequence[_Float] | None,
+        d_x: _Float | None,
+        d_state: Sequence[_Float] | None,
+        d_weight_ih: _Float,
+        d_weight_hh: _Float,
+        d_bias_ih: _Float,
+        d_bias_hh: _Float,
+        *,
+        add_to_d_x: bool = False,
+    ) -> None:
+        """Backpropagation through time.
+
+        ``d_output`` (N, T, H), strides as ``output``; values beyond a row's length are never read. ``d_x`` (N, T, I),
+        written whole (zeros beyond each row's length), or added to with ``add_to_d_x``. ``d_state``: one writable
+        (N, H) per state. The weight gradients are overwritten. Arguments that are None are taken as zero (inputs)
+        or not computed (outputs).
+        """
+
+def dense_forward(x: _Float, weight: _Float, bias: _Float | None, out: _Float) -> None:
+    """``out = x @ weight.T + bias``: x (N, I), weight (O, I), bias (O,), out (N, O); rows independent bit for bit."""
+
+def dense_backward(
+    x: _Float,
+    weight: _Float,
+    d_out: _Float,
+    d_x: _Float | None,
+    d_weight: _Float,
+    d_bias: _Float | None,
+) -> None:
+    """Gradients of ``dense_forward``; every output is overwritten."""
+
+def softmax(logits: _Float, out: _Float) -> None:
+    """Row-wise softmax of (N, C)."""
+
+def softmax_cross_entropy(
+    logits: _Float, target: NDArray[np.int64], weight: _Float | None, d_logits: _Float | None
+) -> float:
+    """Sum over rows of ``-weight * log softmax(logits)[target]`` (accumulated in float64) and its gradient."""
+
+def squared_error(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
+    """Sum over rows of ``weight * 0.5 * sum((prediction - target)**2)``: (N, K) both; and its gradient."""
+
+def solver_step(
+    solver: str,
+    params: _Float,
+    grads: _Float,
+    slots: Sequence[_Float],
+    options: Mapping[str, float],
+) -> float:
+    """Clip the gradient by its global norm, then update ``params`` in place, in one pass.
+
+    ``solver``: "sgd", "adam", "adamw" or "rmsprop". ``params``, ``grads`` and every slot are flat and of one size.
+    ``slots``: sgd (velocity), adam and adamw (first and second moment), rmsprop (mean square, velocity).
+    ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped gradient;
+    for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so many
+    parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``, ``epsilon``,
+    ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop). Returns the norm before
+    clipping, summed in float64 in an order that depends on the size alone. A norm that is not finite leaves
+    ``params`` and the slots untouched.
+    """
+
+def exp(x: _Float, out: _Float) -> None: ...
+def sigmoid(x: _Float, out: _Float) -> None: ...
+def tanh(x: _Float, out: _Float) -> None: ...
