@@ -86,7 +86,7 @@ void register_environment(py::module_& m) {
         "set_num_threads",
         [](int n) {
             if (n < 0) throw py::value_error("n must be at least 1, or 0 for no cap, got " + std::to_string(n));
-            set_thread_cap(n);
+            return set_thread_cap(n);
         },
         py::arg("n"));
     m.def("get_num_threads", &max_threads);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 
+#include "../core/buffer.h"
 #include "../core/dense.h"
 #include "../core/dispatch.h"
 #include "arrays.h"
@@ -68,9 +69,11 @@ double py_cross_entropy(py::handle logits, py::handle target, py::handle weight,
                 throw py::value_error("target must be between 0 and C - 1 = " + std::to_string(C - 1) + ", got " +
                                       std::to_string(targets[n]) + " for row " + std::to_string(n));
         const T* const weights = contiguous<T>(weight, "weight", {N}, Access::read);
-        T* const d = required<T>(d_logits, "d_logits", {N, C}, Access::write);
+        T* const d = contiguous<T>(d_logits, "d_logits", {N, C}, Access::write);
         const py::gil_scoped_release release;
-        return functions<T>(kernels()).cross_entropy(in, targets, weights, d, N, C);
+        if (d != nullptr) return functions<T>(kernels()).cross_entropy(in, targets, weights, d, C, N, C);
+        Buffer<T> row(static_cast<std::size_t>(C));
+        return functions<T>(kernels()).cross_entropy(in, targets, weights, row.data(), 0, N, C);
     });
 }
 
@@ -175,7 +178,7 @@ void register_functions(py::module_& m) {
           py::arg("d_x").none(true), py::arg("d_weight"), py::arg("d_bias").none(true));
     m.def("softmax", &py_softmax, py::arg("logits"), py::arg("out"));
     m.def("softmax_cross_entropy", &py_cross_entropy, py::arg("logits"), py::arg("target"),
-          py::arg("weight").none(true), py::arg("d_logits"));
+          py::arg("weight").none(true), py::arg("d_logits").none(true));
     m.def("squared_error", &py_squared_error, py::arg("prediction"), py::arg("target"), py::arg("weight").none(true),
           py::arg("d_prediction").none(true));
     m.def("solver_step", &py_solver_step, py::arg("solver"), py::arg("params"), py::arg("grads"), py::arg("slots"),

@@ -40,6 +40,7 @@ SequenceView<T> sequence(py::handle value, const char* name, index_t rows, index
     const py::array array = checked<Value>(value, name, {rows, steps, features}, access);
     constexpr auto size = static_cast<py::ssize_t>(sizeof(T));
     const auto stride = [&](int axis) { return static_cast<index_t>(array.strides(axis)) / size; };
+    if (array.size() == 0) return {static_cast<T*>(const_cast<void*>(array.data())), 0, 0};  // strides mean nothing
     bool fits = features <= 1 || array.strides(2) == size;
     for (int axis = 0; axis < 2; ++axis) {
         fits = fits && array.strides(axis) % size == 0;
@@ -52,7 +53,7 @@ SequenceView<T> sequence(py::handle value, const char* name, index_t rows, index
     return {static_cast<T*>(const_cast<void*>(array.data())), stride(0), stride(1)};
 }
 
-/// A sequence of one (rows, hidden) array per state; all absent for None.
+/// A sequence of one (rows, hidden) array or None per state; all absent for None.
 template <class T>
 StateArrays<T> states(py::handle value, const char* name, int n_states, index_t rows, index_t hidden_size) {
     StateArrays<T> arrays{};
@@ -65,8 +66,8 @@ StateArrays<T> states(py::handle value, const char* name, int n_states, index_t 
                               " arrays, one per state of the cell, got " + std::to_string(given.size()));
     for (int k = 0; k < n_states; ++k)
         arrays[static_cast<std::size_t>(k)] =
-            required<std::remove_const_t<T>>(py::object(given[static_cast<std::size_t>(k)]), name, {rows, hidden_size},
-                                             std::is_const_v<T> ? Access::read : Access::write);
+            contiguous<std::remove_const_t<T>>(py::object(given[static_cast<std::size_t>(k)]), name,
+                                               {rows, hidden_size}, std::is_const_v<T> ? Access::read : Access::write);
     return arrays;
 }
 

@@ -159,8 +159,9 @@ struct Functions {
     void (*sigmoid)(const T* x, T* out, index_t n);
     void (*tanh)(const T* x, T* out, index_t n);
     void (*softmax)(const T* logits, T* out, index_t rows, index_t columns);
-    double (*cross_entropy)(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t rows,
-                            index_t columns);
+    // rows of d_logits are d_stride apart; with 0 they overwrite one another, for callers who want the loss alone
+    double (*cross_entropy)(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t d_stride,
+                            index_t rows, index_t columns);
     double (*squared_error)(const T* prediction, const T* target, const T* weight, T* d_prediction, index_t rows,
                             index_t columns);
     double (*sum_of_squares)(const T* x, index_t n);

@@ -17,8 +17,10 @@ namespace {
 std::atomic<int> thread_cap{0};
 std::atomic<bool> forked{false};
 
-// Below this a region's start and end cost more than the second thread saves (measured by bench/test_threads.py).
-constexpr double work_per_thread = 1.0e6;
+// Multiply-adds that are worth a thread: some 30 us of one core. A region costs 2 to 5 us when its threads are waiting
+// for it, but a scheduler's time slice (milliseconds) when another program has their core, so a call must be worth the
+// risk.
+constexpr double work_per_thread = 4.0e6;
 
 #ifdef _OPENMP
 /// Processors that the control group's quota amounts to, rounded up; a large number where there is none.
@@ -57,7 +59,7 @@ void prepare_for_fork() {
 #endif
 }
 
-void set_thread_cap(int n) { thread_cap.store(n); }
+int set_thread_cap(int n) { return thread_cap.exchange(n); }
 
 int max_threads() {
 #ifdef _OPENMP

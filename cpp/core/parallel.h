@@ -11,8 +11,8 @@ namespace skrnn {
 /// Registers what a forked child needs; once, at import.
 void prepare_for_fork();
 
-/// Caps the threads of later calls; 0 removes the cap.
-void set_thread_cap(int n);
+/// Caps the threads of later calls; 0 removes the cap. Returns the cap before.
+int set_thread_cap(int n);
 
 /// Threads a large call from this Python thread would use: the least of the cap, omp_get_max_threads() (which knows
 /// OMP_NUM_THREADS and threadpoolctl), and, unless OMP_NUM_THREADS is set, the processors this process may use

@@ -45,13 +45,12 @@ void softmax(const T* logits, T* out, index_t rows, index_t columns) {
     for (index_t n = 0; n < rows; ++n) softmax_row<T>(logits + n * columns, out + n * columns, columns, largest);
 }
 
-/// Loss of row n is log(sum exp(logits)) - logits[target]; its gradient softmax - one_hot(target). d_logits, which also
-/// serves as the place to work in, must be given.
+/// Loss of row n is log(sum exp(logits)) - logits[target]; its gradient softmax - one_hot(target).
 template <class T>
-double cross_entropy(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t rows,
-                     index_t columns) {
+double cross_entropy(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t d_stride,
+                     index_t rows, index_t columns) {
     double loss = 0;
-    for (index_t n = 0; n < rows; ++n, logits += columns, d_logits += columns) {
+    for (index_t n = 0; n < rows; ++n, logits += columns, d_logits += d_stride) {
         T largest;
         const T sum = softmax_row<T>(logits, d_logits, columns, largest);
         const double row_loss = __builtin_log(static_cast<double>(sum)) +

@@ -44,11 +44,14 @@ def get_isa() -> str: ...
 def set_isa(name: str) -> None:
     """Choose the instruction set of objects made and functions called from now on; for tests and benches."""
 
-def set_num_threads(n: int) -> None:
-    """Cap the threads of every later call; 0 removes the cap."""
+def set_num_threads(n: int) -> int:
+    """Cap the threads of every later call; 0 removes the cap. Returns the cap that was in force before."""
 
 def get_num_threads() -> int:
     """Threads a large call made from this Python thread would use now."""
+
+def fma_peak(dtype: str, n_threads: int) -> float:
+    """Measure how many 10^9 floating-point operations per second the multiply-add units give: a bench's yardstick."""
 
 @final
 class RecurrentWeights:
@@ -91,26 +94,27 @@ class RecurrentWeights:
         x: _Float,
         lengths: NDArray[np.int64] | None,
         reverse: bool,
-        state: Sequence[_Float] | None,
+        state: Sequence[_Float | None] | None,
         output: _Float | None,
-        final_state: Sequence[_Float] | None,
+        final_state: Sequence[_Float | None] | None,
     ) -> None:
         """Run the layer over time.
 
         ``x`` (N, T, I): any strides on the first two axes, unit stride on the last. ``lengths`` (N,) with values in
         0..T, or None for T everywhere. ``reverse``: each row runs from its own end to its start, and ``output[n, t]``
-        is the state after reading step t. ``state``: one (N, H) array per state of the cell, or None for zeros.
-        ``output`` (N, T, H), written whole (zeros beyond each row's length), any strides on the first two axes; None
-        when only the final state is wanted. ``final_state``: one writable (N, H) array per state, or None.
+        is the state after reading step t. ``state``: one (N, H) array per state of the cell; None, as a whole or for
+        one of them, for zeros. ``output`` (N, T, H), written whole (zeros beyond each row's length), any strides on
+        the first two axes; None when only the final state is wanted. ``final_state``: one writable (N, H) array per
+        state, None where not wanted.
         """
     def record(
         self,
         x: _Float,
         lengths: NDArray[np.int64] | None,
         reverse: bool,
-        state: Sequence[_Float] | None,
+        state: Sequence[_Float | None] | None,
         output: _Float | None,
-        final_state: Sequence[_Float] | None,
+        final_state: Sequence[_Float | None] | None,
         workspace: Workspace | None = None,
     ) -> Tape:
         """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``."""
@@ -132,9 +136,9 @@ class Tape:
     def backward(
         self,
         d_output: _Float | None,
-        d_final_state: Sequence[_Float] | None,
+        d_final_state: Sequence[_Float | None] | None,
         d_x: _Float | None,
-        d_state: Sequence[_Float] | None,
+        d_state: Sequence[_Float | None] | None,
         d_weight_ih: _Float,
         d_weight_hh: _Float,
         d_bias_ih: _Float,
@@ -185,10 +189,10 @@ def solver_step(
 
     ``solver``: "sgd", "adam", "adamw" or "rmsprop". ``params``, ``grads`` and every slot are flat and of one size.
     ``slots``: sgd (velocity), adam and adamw (first and second moment), rmsprop (mean square, velocity).
-    ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped gradient;
-    for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so many
-    parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``, ``epsilon``,
-    ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop). Returns the norm before
+    ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped
+    gradient; for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so
+    many parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``,
+    ``epsilon``, ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop). Returns the norm before
     clipping, summed in float64 in an order that depends on the size alone. A norm that is not finite leaves
     ``params`` and the slots untouched.
     """

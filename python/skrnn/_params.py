@@ -1,0 +1,106 @@
+"""What the constructors' parameters may be, as data, and the one function that checks them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Constraint(Protocol):
+    """A set of values that can name itself: ``str(constraint)`` completes "must be ..."."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        ...
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Integers from ``low`` on."""
+
+    low: int
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            return False
+        return bool(value >= self.low)
+
+    def __str__(self) -> str:
+        return f"an int in the range [{self.low}, inf)"
+
+
+@dataclass(frozen=True)
+class Reals:
+    """Finite numbers between two ends, each of which may belong to the set or not."""
+
+    low: float
+    high: float = math.inf
+    closed_low: bool = True
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+            return False
+        above = value >= self.low if self.closed_low else value > self.low
+        return bool(above and value < self.high)
+
+    def __str__(self) -> str:
+        return f"a float in the range {'[' if self.closed_low else '('}{self.low}, {self.high})"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Some strings."""
+
+    options: tuple[str, ...]
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        return isinstance(value, str) and value in self.options
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, self.options))}}}"
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Instances of some types; ``type(None)`` stands for None itself."""
+
+    types: tuple[type, ...]
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        return isinstance(value, self.types)
+
+    def __str__(self) -> str:
+        none = type(None)
+        return " or ".join("None" if kind is none else f"an instance of {kind.__qualname__!r}" for kind in self.types)
+
+
+def check_parameters(estimator: Any, constraints: Mapping[str, tuple[Constraint, ...]]) -> None:
+    """Check every parameter of an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose ``get_params`` to check.
+    constraints : mapping of str to tuple of Constraint
+        For each parameter the sets of which one must hold it.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, what it may be and what it is.
+    """
+    for name, value in estimator.get_params(deep=False).items():
+        allowed = constraints[name]
+        if not any(constraint.accepts(value) for constraint in allowed):
+            raise ValueError(
+                f"The {name!r} parameter of {type(estimator).__name__} must be "
+                f"{' or '.join(map(str, allowed))}. Got {value!r} instead."
+            )

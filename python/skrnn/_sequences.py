@@ -1,0 +1,310 @@
+"""From what users pass as ``X`` to sequences that the layers can read.
+
+All forms end in one class, :class:`Sequences`, whose batches are an array (N, T, F) with the length
+of each row. Lists never go through ``np.asarray`` as a whole: each of their items does.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array, validate_data
+
+Array = NDArray[Any]
+Rows = slice | NDArray[np.int64]
+
+# So many numbers of input or hidden state are in memory at once when predicting (16 MB of float32).
+_CHUNK_SIZE = 2**22
+
+
+class Sequences:
+    """Sequences of one number of features, of equal or different length.
+
+    Sequences of one length are an array (N, T, F) as it is. Others lie in one array of time steps
+    (S, F), each from its own start on; padding that came with them is skipped, never copied.
+
+    Attributes
+    ----------
+    n_features : int
+        F.
+    """
+
+    def __init__(
+        self,
+        steps: Array,
+        *,
+        starts: NDArray[np.int64] | None = None,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.n_features = steps.shape[-1]
+        self._steps = steps
+        self._starts = starts
+        self._lengths = lengths
+
+    def __len__(self) -> int:
+        return len(self._steps if self._starts is None else self._starts)
+
+    def batch(self, rows: Rows) -> tuple[Array, NDArray[np.int64] | None]:
+        """Return the sequences ``rows`` as one array (N, T, F), and their lengths or None.
+
+        What lies beyond a row's length is arbitrary.
+        """
+        if self._starts is None or self._lengths is None:
+            return self._steps[rows], None
+        lengths = self._lengths[rows]
+        places = self._starts[rows][:, np.newaxis] + np.arange(lengths.max())
+        return self._steps.take(places, axis=0, mode="clip"), lengths
+
+    def chunks(self, n_hidden: int) -> Iterator[slice]:
+        """Cut the rows into parts that, with ``n_hidden`` numbers a step, fit into little memory.
+
+        Since no row's result depends on its neighbours, neither does it on these cuts.
+        """
+        n_steps = self._steps.shape[1] if self._lengths is None else int(self._lengths.max())
+        n_rows = max(1, _CHUNK_SIZE // (n_steps * max(self.n_features, n_hidden)))
+        for start in range(0, len(self), n_rows):
+            yield slice(start, start + n_rows)
+
+    def subset(self, rows: NDArray[np.int64]) -> Sequences:
+        """Return the sequences ``rows``."""
+        if self._starts is None or self._lengths is None:
+            return Sequences(self._steps[rows])
+        return Sequences(self._steps, starts=self._starts[rows], lengths=self._lengths[rows])
+
+
+def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Sequences:
+    """Check and convert ``X``.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` and, where columns have names, ``feature_names_in_`` on reset;
+        otherwise ``X`` is compared with them.
+    X : array-like
+        In any form that the estimators document.
+    dtype : numpy.dtype
+        float32 or float64.
+    reset : bool
+        True in ``fit``.
+
+    Returns
+    -------
+    Sequences
+
+    Raises
+    ------
+    TypeError, ValueError
+        With scikit-learn's texts where it has one, and the sample and step otherwise.
+    """
+    if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object:
+        X = list(X)
+    if isinstance(X, (list, tuple)) and not (reset and _is_nested_table(X)):
+        sequences, names = _from_list(estimator, X, dtype)
+    elif isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) < 3:
+        return _from_table(estimator, X, dtype, reset=reset)
+    else:
+        sequences, names = _from_grid(estimator, X, dtype), None
+    _check_features(estimator, sequences.n_features, names, reset=reset)
+    if reset:
+        estimator._fitted_on_table = False
+    return sequences
+
+
+def _is_nested_table(X: Sequence[Any]) -> bool:
+    """Whether ``X`` holds lists of numbers, all of one length: a table to scikit-learn.
+
+    To the network such lists are the same univariate sequences either way; what depends on it is
+    ``n_features_in_``, and that arrays of this width, and of no other, may follow.
+    """
+    return (
+        all(
+            isinstance(item, (list, tuple))
+            and len(item) == len(X[0]) > 0
+            and isinstance(item[0], (bool, int, float, np.generic))
+            for item in X
+        )
+        and len(X) > 0
+    )
+
+
+def _from_table(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Sequences:
+    """Read (n_samples, n_timesteps) as univariate series, by scikit-learn's own checks."""
+    if not reset and not estimator._fitted_on_table and np.ndim(X) == 2:
+        name, n_features = type(estimator).__name__, estimator.n_features_in_
+        raise ValueError(
+            f"X has 2 dimensions, but {name} was fitted on sequences with {n_features} feature(s) "
+            f"at each time step: pass an array of shape (n_samples, n_timesteps, {n_features}) or a "
+            "list of sequences. For one sequence use X[np.newaxis], for univariate series "
+            "X[:, :, np.newaxis]."
+        )
+    X = validate_data(estimator, X, dtype=dtype, order="C", reset=reset)
+    if reset:
+        estimator._fitted_on_table = True
+    return Sequences(X[:, :, np.newaxis])
+
+
+def _from_grid(estimator: Any, X: Any, dtype: np.dtype[Any]) -> Sequences:
+    """Read (n_samples, n_timesteps, n_features), where rows may end in NaN."""
+    name = type(estimator).__name__
+    if type(X) is not np.ndarray or X.dtype != dtype or X.ndim != 3 or not X.flags.c_contiguous:
+        with np.errstate(over="ignore"):  # what overflows is found below, as an infinity
+            X = check_array(
+                X,
+                dtype=dtype,
+                order="C",
+                allow_nd=True,
+                ensure_all_finite=False,
+                ensure_min_samples=0,
+                estimator=estimator,
+            )
+        if X.ndim > 3:
+            raise ValueError(f"Found array with dim {X.ndim}, while dim <= 3 is required by {name}.")
+    for axis, what in enumerate(("sample", "time step", "feature")):
+        if X.shape[axis] == 0:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={X.shape}) while a minimum of 1 is required by {name}."
+            )
+    finite = np.isfinite(X)
+    if finite.all():
+        return Sequences(X)
+
+    n_samples, n_steps, n_features = X.shape
+    padding = np.isnan(X).all(axis=2)
+    lengths = np.asarray(n_steps - np.argmin(padding[:, ::-1], axis=1), dtype=np.int64)
+    empty = padding.all(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"Input X contains NaN.\nSample {empty.argmax()} holds nothing else: every sequence "
+            "needs at least one time step."
+        )
+    inside = np.arange(n_steps) < lengths[:, np.newaxis]
+    bad = ~finite & inside[:, :, np.newaxis]
+    if bad.any():
+        sample, step, _ = (int(i) for i in np.unravel_index(int(bad.argmax()), X.shape))
+        _raise_not_finite(X[sample, step], sample, step)
+    starts = np.arange(n_samples, dtype=np.int64) * n_steps
+    return Sequences(X.reshape(-1, n_features), starts=starts, lengths=lengths)
+
+
+def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[Sequences, Array | None]:
+    """Read a list of (n_timesteps, n_features) or (n_timesteps,); also return column names."""
+    name = type(estimator).__name__
+    if not X:
+        raise ValueError(f"Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by {name}.")
+    names = _column_names(X[0])
+    items: list[Array] = []
+    for sample, item in enumerate(X):
+        array = _as_steps(item, sample)
+        if len(array) == 0 or array.shape[1] == 0:
+            what = "time step" if len(array) == 0 else "feature"
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={array.shape}) at X[{sample}] while a "
+                f"minimum of 1 is required by {name}."
+            )
+        if items and array.shape[1] != items[0].shape[1]:
+            raise ValueError(
+                f"X[{sample}] has {array.shape[1]} features, but X[0] has {items[0].shape[1]}: all "
+                "sequences must have the same number of features."
+            )
+        if names is not None and not _same(names, _column_names(item)):
+            raise ValueError(f"X[{sample}] has other column names than X[0].")
+        items.append(array)
+
+    lengths = np.array([len(item) for item in items], dtype=np.int64)
+    ends = lengths.cumsum()
+    steps = np.empty((ends[-1], items[0].shape[1]), dtype=dtype)
+    with np.errstate(over="ignore"):
+        for item, end in zip(items, ends, strict=True):
+            steps[end - len(item) : end] = item
+    finite = np.isfinite(steps).all(axis=1)
+    if not finite.all():
+        place = int(finite.argmin())
+        sample = int(np.searchsorted(ends, place, side="right"))
+        _raise_not_finite(steps[place], sample, place - int(ends[sample] - lengths[sample]))
+    if (lengths == lengths[0]).all():
+        return Sequences(steps.reshape(len(items), lengths[0], -1)), names
+    return Sequences(steps, starts=ends - lengths, lengths=lengths), names
+
+
+def _as_steps(item: Any, sample: int) -> Array:
+    """Return one sequence as numbers (n_timesteps, n_features)."""
+    try:
+        array = np.asarray(item)
+        if array.dtype.kind not in "biufc":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X[{sample}] is not a sequence of numbers: {error}") from error
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\nX[{sample}] has dtype {array.dtype}.")
+    if array.ndim == 0:
+        raise ValueError(
+            f"Expected a list of sequences, got a list of scalars: X[{sample}]={item!r}. Reshape your "
+            "data: use [X] if it is one univariate sequence, or X.reshape(-1, 1) if each number "
+            "is a sequence of its own."
+        )
+    if array.ndim > 2:
+        raise ValueError(
+            f"X[{sample}] has {array.ndim} dimensions (shape {array.shape}), but a sequence has "
+            "shape (n_timesteps, n_features) or (n_timesteps,)."
+        )
+    return array[:, np.newaxis] if array.ndim == 1 else array
+
+
+def _raise_not_finite(values: Array, sample: int, step: int) -> None:
+    what = "NaN" if np.isnan(values).any() else f"infinity or a value too large for dtype({values.dtype.name!r})"
+    raise ValueError(
+        f"Input X contains {what}.\nThe first is in sample {sample} at time step {step}. Of NaN, "
+        "only whole time steps at the end of a sequence are allowed, in an array of shape "
+        "(n_samples, n_timesteps, n_features): they are padding."
+    )
+
+
+def _column_names(item: Any) -> Array | None:
+    """Return the names of a data frame's columns when all are strings, like scikit-learn."""
+    columns = getattr(item, "columns", None)
+    if columns is None or not all(isinstance(column, str) for column in columns):
+        return None
+    return np.asarray(list(columns), dtype=object)
+
+
+def _same(names: Array, others: Array | None) -> bool:
+    return others is not None and np.array_equal(names, others)
+
+
+def _check_features(estimator: Any, n_features: int, names: Array | None, *, reset: bool) -> None:
+    """Set or compare the number of features of a time step, and their names."""
+    name = type(estimator).__name__
+    if reset:
+        estimator.n_features_in_ = n_features
+        if names is not None:
+            estimator.feature_names_in_ = names
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        return
+    # A table's columns are time steps: series of any length may follow, but univariate ones.
+    expected = 1 if estimator._fitted_on_table else estimator.n_features_in_
+    if n_features != expected:
+        raise ValueError(f"X has {n_features} features, but {name} is expecting {expected} features as input.")
+    fitted_names = None if estimator._fitted_on_table else getattr(estimator, "feature_names_in_", None)
+    if names is not None and fitted_names is not None and not _same(names, fitted_names):
+        raise ValueError(
+            "The feature names should match those that were passed during fit.\n"
+            f"Expected {list(fitted_names)}, got {list(names)}."
+        )
+    if names is None and fitted_names is not None:
+        warnings.warn(
+            f"X does not have valid feature names, but {name} was fitted with feature names",
+            UserWarning,
+            stacklevel=5,
+        )
+    if names is not None and fitted_names is None:
+        warnings.warn(
+            f"X has feature names, but {name} was fitted without feature names",
+            UserWarning,
+            stacklevel=5,
+        )

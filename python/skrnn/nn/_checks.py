@@ -1,0 +1,85 @@
+"""Checks of arguments, and the texts of their errors: strict, nothing is converted silently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def check_size(name: str, value: Any) -> int:
+    """Return ``value`` as an ``int`` when it is an integer greater than zero."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{name} must be greater than zero, got {value}")
+    return int(value)
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return ``value`` when it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the native float32 or float64 that ``dtype`` names."""
+    for known in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype == known:
+            return known
+    raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+
+
+def check_floats(name: str, value: Any, dtype: np.dtype[Any], ndim: int) -> Array:
+    """Return ``value`` when it is an array of this dtype and number of axes, which may be strided.
+
+    Only the layout in memory is adapted: the last axis becomes contiguous where it is not.
+    """
+    _check_array(name, value, dtype)
+    if value.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimensions, got {value.ndim} (shape {value.shape})")
+    strided = value.strides[-1] != value.itemsize and value.shape[-1] > 1
+    checked: Array = np.array(value, order="C") if strided or not value.flags.aligned else value
+    return checked
+
+
+def check_exact(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Return ``value`` when it is an array of exactly this dtype and shape, C-contiguous."""
+    _check_array(name, value, dtype)
+    if value.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+    flags = value.flags
+    in_order = flags.c_contiguous and flags.aligned
+    checked: Array = value if in_order else np.require(value, requirements=("C", "A"))
+    return checked
+
+
+def _check_array(name: str, value: Any, dtype: np.dtype[Any]) -> None:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
+    if value.dtype != dtype:
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, but the weights are {dtype}: use {name}.astype({dtype.name!r})"
+        )
+
+
+def check_lengths(lengths: Any, n_rows: int, n_steps: int) -> NDArray[np.int64] | None:
+    """Return ``lengths`` as int64 when each row's is in 0..n_steps; None stands for full rows."""
+    if lengths is None:
+        return None
+    checked = np.asarray(lengths)
+    if checked.dtype.kind not in "iu":
+        raise TypeError(f"lengths must be integers, got dtype {checked.dtype}")
+    if checked.shape != (n_rows,):
+        raise ValueError(f"lengths must have shape {(n_rows,)}, got {checked.shape}")
+    outside = (checked < 0) | (checked > n_steps)
+    if outside.any():
+        row = int(outside.argmax())
+        raise ValueError(
+            f"lengths must be between 0 and the {n_steps} time steps of X, got {checked[row]} at row {row}"
+        )
+    return np.ascontiguousarray(checked, dtype=np.int64)

@@ -1,0 +1,603 @@
+"""Recurrent layers: any cell, any number of layers, one or both directions, ragged rows.
+
+Three classes, one for each state of affairs. :class:`Recurrent` owns weights that may change;
+:class:`FrozenRecurrent` is a copy of them that cannot, packed once for fast calls;
+:class:`RecurrentStack` is what both, and the training loop, run on: packed weights without checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from skrnn import _core
+from skrnn.nn._checks import (
+    Array,
+    check_choice,
+    check_dtype,
+    check_exact,
+    check_floats,
+    check_lengths,
+    check_size,
+)
+from skrnn.nn.dropout import Dropout
+from skrnn.nn.initializers import initialize_recurrent
+from skrnn.nn.parameters import Layer, Parameters
+from skrnn.nn.scratch import Scratch
+
+State = Array | tuple[Array, ...]
+Lengths = NDArray[np.int64] | None
+# What the core wants of one layer and direction:
+#   its arrays of states, (N, H) each; its weights or their gradients, in PyTorch's order.
+States = Sequence[Array | None] | None
+Group = tuple[Array, Array, Array, Array]
+
+
+CELLS = tuple(_core.cells())
+ACTIVATIONS = _core.activations()
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """The architecture of recurrent layers, without their weights.
+
+    Symbols: N rows, T time steps, I input size, H hidden size, G gates, L layers, D directions.
+    A *unit* is one layer in one direction, counted as PyTorch does: ``layer * D + direction``.
+    """
+
+    cell: str
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    activation: str = "tanh"
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_choice("cell", self.cell, CELLS)
+        check_choice("activation", self.activation, ACTIVATIONS)
+        for name in ("input_size", "hidden_size", "num_layers"):
+            check_size(name, getattr(self, name))
+        if not isinstance(self.bidirectional, (bool, np.bool_)):
+            raise TypeError(f"bidirectional must be a bool, got {type(self.bidirectional).__name__}")
+
+    @cached_property
+    def n_directions(self) -> int:
+        """D: 2 when bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @cached_property
+    def n_units(self) -> int:
+        """L*D."""
+        return self.num_layers * self.n_directions
+
+    @cached_property
+    def n_states(self) -> int:
+        """1 for cells with ``h`` alone, 2 for cells with ``(h, c)``."""
+        return _core.cells()[self.cell].n_states
+
+    @cached_property
+    def output_size(self) -> int:
+        """D*H."""
+        return self.n_directions * self.hidden_size
+
+    @cached_property
+    def unit_suffixes(self) -> tuple[str, ...]:
+        """What the names of a unit's weights end in: ``l0``, ``l0_reverse``, ``l1``..."""
+        directions = ("", "_reverse")[: self.n_directions]
+        return tuple(f"l{layer}{direction}" for layer in range(self.num_layers) for direction in directions)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of every array of weights, as in PyTorch's ``state_dict``."""
+        rows = len(_core.cells()[self.cell].gate_names) * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for unit, suffix in enumerate(self.unit_suffixes):
+            below = self.input_size if unit < self.n_directions else self.output_size
+            shapes[f"weight_ih_{suffix}"] = (rows, below)
+            shapes[f"weight_hh_{suffix}"] = (rows, self.hidden_size)
+            shapes[f"bias_ih_{suffix}"] = (rows,)
+            shapes[f"bias_hh_{suffix}"] = (rows,)
+        return shapes
+
+    def part(self, output: Array | None, direction: int) -> Array | None:
+        """Return the part of an output (N, T, D*H) that belongs to one direction, as a view."""
+        if output is None or not self.bidirectional:
+            return output
+        start = direction * self.hidden_size
+        return output[:, :, start : start + self.hidden_size]
+
+    def groups(self, named: Mapping[str, Array]) -> list[Group]:
+        """Gather arrays by name into one group for each unit."""
+        return [
+            (
+                named[f"weight_ih_{suffix}"],
+                named[f"weight_hh_{suffix}"],
+                named[f"bias_ih_{suffix}"],
+                named[f"bias_hh_{suffix}"],
+            )
+            for suffix in self.unit_suffixes
+        ]
+
+
+class RecurrentStack:
+    """The packed weights of all units, and the loops over layers and directions. No checks.
+
+    Parameters
+    ----------
+    config : RecurrentConfig
+        The architecture.
+    groups : sequence of (weight_ih, weight_hh, bias_ih, bias_hh)
+        The weights of each unit.
+    training : bool
+        Whether to pack what :meth:`record` needs as well.
+    """
+
+    __slots__ = ("config", "units")
+
+    def __init__(self, config: RecurrentConfig, groups: Sequence[Group], training: bool) -> None:
+        self.config = config
+        self.units = [
+            _core.RecurrentWeights(config.cell, config.activation, *group, training=training) for group in groups
+        ]
+
+    def forward(
+        self,
+        x: Array,
+        lengths: Lengths,
+        state: Sequence[States] | None,
+        output: Array | None,
+        final_state: Sequence[States] | None,
+    ) -> None:
+        """Run all layers. ``state`` and ``final_state`` are by unit; outputs may be None."""
+        config = self.config
+        hidden, above = x, output
+        for unit, weights in enumerate(self.units):
+            layer, direction = divmod(unit, config.n_directions)
+            if direction == 0:
+                below = hidden
+                if layer < config.num_layers - 1:
+                    above = hidden = np.empty((*x.shape[:2], config.output_size), dtype=x.dtype)
+                else:
+                    above = output
+            weights.forward(
+                below,
+                lengths,
+                direction == 1,
+                None if state is None else state[unit],
+                config.part(above, direction),
+                None if final_state is None else final_state[unit],
+            )
+
+    def record(
+        self,
+        x: Array,
+        lengths: Lengths,
+        state: Sequence[States] | None,
+        output: Array | None,
+        final_state: Sequence[States] | None,
+        scratch: Scratch,
+        dropout: Dropout,
+        step: int,
+    ) -> StackTape:
+        """Run all layers, with dropout in between, and keep what backpropagation needs."""
+        config = self.config
+        tapes: list[_core.Tape] = []
+        masks: list[Array] = []
+        hidden, above = x, output
+        for unit, weights in enumerate(self.units):
+            layer, direction = divmod(unit, config.n_directions)
+            if direction == 0:
+                below = hidden
+                if layer > 0 and dropout.rate > 0.0:
+                    masks.append(dropout.mask(step, layer, below.shape, below.dtype))
+                    np.multiply(below, masks[-1], out=below)
+                if layer < config.num_layers - 1:
+                    shape = (*x.shape[:2], config.output_size)
+                    above = hidden = scratch.empty(("output", layer), shape)
+                else:
+                    above = output
+            tapes.append(
+                weights.record(
+                    below,
+                    lengths,
+                    direction == 1,
+                    None if state is None else state[unit],
+                    config.part(above, direction),
+                    None if final_state is None else final_state[unit],
+                    scratch.workspace,
+                )
+            )
+        return StackTape(config, tapes, masks, x.shape, scratch)
+
+
+class StackTape:
+    """The tapes of all units of a :class:`RecurrentStack`. No checks."""
+
+    __slots__ = ("_config", "_masks", "_scratch", "_tapes", "_x_shape")
+
+    def __init__(
+        self,
+        config: RecurrentConfig,
+        tapes: list[_core.Tape],
+        masks: list[Array],
+        x_shape: tuple[int, ...],
+        scratch: Scratch,
+    ) -> None:
+        self._config = config
+        self._tapes = tapes
+        self._masks = masks
+        self._x_shape = x_shape
+        self._scratch = scratch
+
+    def backward(
+        self,
+        d_output: Array | None,
+        d_final_state: Sequence[States] | None,
+        d_x: Array | None,
+        d_state: Sequence[States] | None,
+        gradients: Sequence[Group],
+    ) -> None:
+        """Backpropagate through all layers; ``gradients`` (by unit) are overwritten."""
+        config = self._config
+        d_above = d_output
+        for layer in reversed(range(config.num_layers)):
+            d_below = d_x
+            if layer > 0:
+                shape = (*self._x_shape[:2], config.output_size)
+                d_below = self._scratch.empty(("d_output", layer % 2), shape)
+            for direction in range(config.n_directions):
+                unit = layer * config.n_directions + direction
+                self._tapes[unit].backward(
+                    config.part(d_above, direction),
+                    None if d_final_state is None else d_final_state[unit],
+                    d_below,
+                    None if d_state is None else d_state[unit],
+                    *gradients[unit],
+                    add_to_d_x=direction == 1,
+                )
+            if layer > 0 and self._masks:
+                assert d_below is not None
+                np.multiply(d_below, self._masks[layer - 1], out=d_below)
+            d_above = d_below
+
+
+def _by_unit(arrays: Sequence[Array] | Array, n_units: int) -> list[list[Array]]:
+    """Turn arrays (L*D, N, H), one for each state of the cell, into lists of (N, H) by unit."""
+    return [[arrays[k][unit] for k in range(len(arrays))] for unit in range(n_units)]
+
+
+def _public(arrays: Array) -> State:
+    """Turn (n_states, L*D, N, H) into what users see: ``h``, or ``(h, c)``."""
+    return arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1])
+
+
+def _check_input(config: RecurrentConfig, X: Any, dtype: np.dtype[Any]) -> Array:
+    checked = check_floats("X", X, dtype, 3)
+    if checked.shape[2] != config.input_size:
+        raise ValueError(f"X must have shape (n_rows, n_steps, input_size={config.input_size}), got {checked.shape}")
+    return checked
+
+
+def _check_state(
+    name: str, config: RecurrentConfig, state: Any, n_rows: int, dtype: np.dtype[Any]
+) -> list[list[Array]] | None:
+    if state is None:
+        return None
+    arrays = (state,) if config.n_states == 1 and isinstance(state, np.ndarray) else state
+    if not isinstance(arrays, (tuple, list)) or len(arrays) != config.n_states:
+        expected = "an array h" if config.n_states == 1 else "a tuple of arrays (h, c)"
+        raise TypeError(f"{name} of cell {config.cell!r} must be {expected}")
+    shape = (config.n_units, n_rows, config.hidden_size)
+    arrays = [check_exact(name, array, dtype, shape) for array in arrays]
+    return _by_unit(arrays, config.n_units)
+
+
+class RecurrentGradients(NamedTuple):
+    """What ``RecurrentTape.backward`` returns."""
+
+    X: Array
+    """Gradient for ``X`` (N, T, I), zeros beyond a row's length."""
+    state: State
+    """Gradient for the initial state, formed like the state."""
+    weights: dict[str, Array]
+    """Gradient for each array of weights, by name; views of one flat vector."""
+
+
+class RecurrentTape:
+    """One recorded forward pass of a :class:`Recurrent`.
+
+    Attributes
+    ----------
+    output : ndarray of shape (N, T, D*H), or None when recorded without it
+    state : ndarray of shape (L*D, N, H), or a tuple (h, c) of two
+        The final state.
+    """
+
+    def __init__(
+        self,
+        tape: StackTape,
+        config: RecurrentConfig,
+        output: Array | None,
+        state: State,
+        x_shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self.output = output
+        self.state = state
+        self._tape = tape
+        self._config = config
+        self._x_shape = x_shape
+        self._dtype = dtype
+
+    def backward(self, d_output: Array | None, d_state: State | None = None) -> RecurrentGradients:
+        """Backpropagate through time. The tape is used up: it can be called once.
+
+        Parameters
+        ----------
+        d_output : ndarray of shape (N, T, D*H) or None
+            Gradient of the loss for the output; values beyond a row's length are not read.
+        d_state : ndarray of shape (L*D, N, H), tuple of two for cells with (h, c), or None
+            Gradient of the loss for the final state.
+
+        Returns
+        -------
+        RecurrentGradients
+            ``X``, ``state`` and ``weights``.
+
+        Raises
+        ------
+        RuntimeError
+            At a second call.
+        TypeError, ValueError
+            If an argument has another dtype or shape.
+        """
+        config, dtype = self._config, self._dtype
+        n_rows, n_steps, _ = self._x_shape
+        if d_output is not None:
+            shape = (n_rows, n_steps, config.output_size)
+            d_output = check_exact("d_output", d_output, dtype, shape)
+        d_final = _check_state("d_state", config, d_state, n_rows, dtype)
+        weights = Parameters(config.shapes(), dtype).views
+        d_x = np.empty(self._x_shape, dtype=dtype)
+        d_initial = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype=dtype)
+        self._tape.backward(d_output, d_final, d_x, _by_unit(d_initial, config.n_units), config.groups(weights))
+        return RecurrentGradients(d_x, _public(d_initial), weights)
+
+
+class FrozenRecurrent:
+    """Recurrent layers that no longer change: made by :meth:`Recurrent.freeze`.
+
+    The weights are packed once for the instruction set in force. Any number of threads may call
+    :meth:`forward` at once. Pickles hold the plain weights, never packed ones.
+
+    Attributes
+    ----------
+    config : RecurrentConfig
+        The architecture.
+    weights : dict of str to ndarray
+        Read-only.
+    """
+
+    def __init__(self, config: RecurrentConfig, weights: Mapping[str, Array]) -> None:
+        self.config = config
+        self.weights = dict(weights)
+        for array in self.weights.values():
+            array.flags.writeable = False
+        self._dtype = check_dtype(config.dtype)
+        self._stack = RecurrentStack(config, config.groups(self.weights), training=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenRecurrent, (self.config, self.weights)
+
+    def forward(
+        self,
+        X: Array,
+        lengths: Any = None,
+        state: State | None = None,
+        *,
+        return_output: bool = True,
+    ) -> tuple[Array | None, State]:
+        """Compute as :meth:`Recurrent.forward` does."""
+        config, dtype = self.config, self._dtype
+        X = _check_input(config, X, dtype)
+        n_rows, n_steps, _ = X.shape
+        output = None
+        if return_output:
+            output = np.empty((n_rows, n_steps, config.output_size), dtype)
+        final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype)
+        self._stack.forward(
+            X,
+            check_lengths(lengths, n_rows, n_steps),
+            _check_state("state", config, state, n_rows, dtype),
+            output,
+            _by_unit(final, config.n_units),
+        )
+        return output, _public(final)
+
+
+class Recurrent(Layer):
+    """Recurrent layers with PyTorch's names, shapes and gate order of weights.
+
+    Parameters
+    ----------
+    cell : str, default="lstm"
+        One of ``skrnn._core.cells()``: "rnn", "lstm", "gru"...
+    input_size : int
+        Features of each time step (I).
+    hidden_size : int
+        Units of each layer and direction (H).
+    num_layers : int, default=1
+        Layers on top of each other (L).
+    bidirectional : bool, default=False
+        Whether a second set of units reads each row from its end (D = 2).
+    activation : {"tanh", "relu", "linear"}, default="tanh"
+        The nonlinearity of the state. With "linear" all gates are the identity as well, which
+        makes exact tests possible and is of no other use.
+    dropout : float, default=0.0
+        Probability of dropping an element of the outputs that one layer hands to the next, when
+        recording. Never applied by :meth:`forward`.
+    dtype : {"float32", "float64"}, default="float32"
+        That of weights, inputs and outputs.
+    random_state : int, numpy.random.Generator or None, default=0
+        Decides the first weights and the masks of dropout.
+
+    Attributes
+    ----------
+    weights : dict of str to ndarray
+        ``weight_ih_l0`` (G*H, I), ``weight_hh_l0`` (G*H, H), ``bias_ih_l0`` (G*H,),
+        ``bias_hh_l0`` (G*H,), then ``_l0_reverse`` and ``_l1``...: writable views of one flat
+        vector. Input weights begin Glorot uniform, recurrent weights orthogonal, biases zero but
+        for the forget gate, whose sum is 1.
+    config : RecurrentConfig
+        The architecture.
+    output_size : int
+        D*H.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.nn import Recurrent
+    >>> layer = Recurrent("gru", input_size=3, hidden_size=5, bidirectional=True)
+    >>> X = np.zeros((2, 7, 3), dtype="float32")
+    >>> output, state = layer.forward(X, lengths=[7, 4])
+    >>> output.shape, state.shape
+    ((2, 7, 10), (2, 2, 5))
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        *,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        activation: str = "tanh",
+        dropout: float = 0.0,
+        dtype: DTypeLike = "float32",
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.config = RecurrentConfig(
+            cell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bidirectional,
+            activation,
+            check_dtype(dtype).name,
+        )
+        super().__init__(self.config.shapes(), check_dtype(dtype))
+        self.output_size = self.config.output_size
+        rng = np.random.default_rng(random_state)
+        info = _core.cells()[cell]
+        for group in self.config.groups(self.weights):
+            initialize_recurrent(len(info.gate_names), info.forget_gate, *group, rng=rng)
+        self.dropout = Dropout(dropout, int(rng.integers(2**63)))
+        self._workspace = _core.Workspace()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_workspace"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._workspace = _core.Workspace()
+
+    def freeze(self) -> FrozenRecurrent:
+        """Return an immutable copy of the layers as they are now, packed for fast calls."""
+        return FrozenRecurrent(self.config, {name: array.copy() for name, array in self.weights.items()})
+
+    def forward(
+        self,
+        X: Array,
+        lengths: Any = None,
+        state: State | None = None,
+        *,
+        return_output: bool = True,
+    ) -> tuple[Array | None, State]:
+        """Run over time; nothing is remembered.
+
+        The weights are packed anew at each call, since they may have changed. For many calls,
+        ``freeze`` the layer first.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, T, I)
+            The input; what lies beyond a row's length is never read.
+        lengths : array-like of int of shape (N,), default=None
+            The steps of each row, 0 to T; None means T for all.
+        state : ndarray of shape (L*D, N, H), tuple of two for cells with (h, c), default=None
+            The initial state; None means zeros.
+        return_output : bool, default=True
+            Whether the output of every step is wanted, or the final state alone.
+
+        Returns
+        -------
+        output : ndarray of shape (N, T, D*H), or None without ``return_output``
+            The first state of the last layer at each step, zeros beyond a row's length. With two
+            directions, ``output[n, t]`` holds the state of each after it has read step t.
+        state : ndarray of shape (L*D, N, H), or a tuple (h, c) of two
+            The state after each row's last step. That of a row of length 0 is its initial state.
+
+        Raises
+        ------
+        TypeError
+            If an array has another dtype than the layer; nothing is converted silently.
+        ValueError
+            If a shape does not fit.
+        """
+        return self.freeze().forward(X, lengths, state, return_output=return_output)
+
+    def record(
+        self,
+        X: Array,
+        lengths: Any = None,
+        state: State | None = None,
+        *,
+        return_output: bool = True,
+        step: int = 0,
+    ) -> RecurrentTape:
+        """Run over time and keep what ``backward`` needs.
+
+        Parameters
+        ----------
+        X, lengths, state, return_output
+            As for :meth:`forward`. ``X`` must not change until ``backward`` is done.
+        step : int, default=0
+            The number of the training step, which chooses the masks of dropout.
+
+        Returns
+        -------
+        RecurrentTape
+            With ``output``, ``state`` and ``backward(d_output, d_state=None)``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`forward`.
+        """
+        config, dtype = self.config, self.dtype
+        X = _check_input(config, X, dtype)
+        n_rows, n_steps, _ = X.shape
+        stack = RecurrentStack(config, config.groups(self.weights), training=True)
+        output = None
+        if return_output:
+            output = np.empty((n_rows, n_steps, config.output_size), dtype=dtype)
+        final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype=dtype)
+        tape = stack.record(
+            X,
+            check_lengths(lengths, n_rows, n_steps),
+            _check_state("state", config, state, n_rows, dtype),
+            output,
+            _by_unit(final, config.n_units),
+            Scratch(dtype, self._workspace),
+            self.dropout,
+            step,
+        )
+        return RecurrentTape(tape, config, output, _public(final), X.shape, dtype)
