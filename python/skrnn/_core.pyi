@@ -192,9 +192,10 @@ def solver_step(
     ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped
     gradient; for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so
     many parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``,
-    ``epsilon``, ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop). Returns the norm before
-    clipping, summed in float64 in an order that depends on the size alone. A norm that is not finite leaves
-    ``params`` and the slots untouched.
+    ``epsilon``, ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop).
+
+    Returns the norm before clipping, summed in float64 in an order that depends on the size alone. A norm that is not
+    finite leaves ``params`` and the slots untouched.
     """
 
 def exp(x: _Float, out: _Float) -> None: ...
