@@ -1,14 +1,12 @@
 // Cells, instruction sets, threads, and how this was built.
 #include <pybind11/stl.h>
 
-#include <chrono>
-#include <cstdlib>
 #include <sstream>
 #include <vector>
 
-#include "../core/buffer.h"
 #include "../core/dispatch.h"
 #include "../core/parallel.h"
+#include "../core/peak.h"
 #include "arrays.h"
 
 namespace skrnn {
@@ -25,27 +23,6 @@ std::vector<std::string> split(const char* text) {
     std::vector<std::string> words;
     for (std::string word; stream >> word;) words.push_back(word);
     return words;
-}
-
-/// Multiply-adds per second on n threads, in units of 10^9 floating-point operations.
-template <class T>
-double peak(int n_threads) {
-    using clock = std::chrono::steady_clock;
-    const KernelTable& table = kernels();
-    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T));
-    constexpr index_t iterations = 2'000'000;
-    Buffer<T> buffers(static_cast<std::size_t>(n_threads) * 1024);
-    std::fill_n(buffers.data(), n_threads * 1024, T(0.5));
-    double best = 0;
-    for (int repeat = 0; repeat < 5; ++repeat) {
-        const auto start = clock::now();
-        parallel(n_threads,
-                 [&](Team team) { functions<T>(table).multiply_add(iterations, buffers.data() + team.thread * 1024); });
-        const double seconds = std::chrono::duration<double>(clock::now() - start).count();
-        const double operations = 2.0 * iterations * table.fma_per_iteration * static_cast<double>(width) * n_threads;
-        best = std::max(best, operations / seconds * 1e-9);
-    }
-    return best;
 }
 
 }  // namespace
@@ -97,7 +74,7 @@ void register_environment(py::module_& m) {
             if (dtype != "float32" && dtype != "float64")
                 throw py::value_error("dtype must be 'float32' or 'float64', got '" + dtype + "'");
             const py::gil_scoped_release release;
-            return dtype == "float32" ? peak<float>(n_threads) : peak<double>(n_threads);
+            return dtype == "float32" ? fma_peak<float>(n_threads) : fma_peak<double>(n_threads);
         },
         py::arg("dtype"), py::arg("n_threads"));
 }

@@ -1,10 +1,10 @@
 // Dense layers, losses, optimiser steps and the bare activations.
-#include <cmath>
 #include <string>
 
 #include "../core/buffer.h"
 #include "../core/dense.h"
 #include "../core/dispatch.h"
+#include "../core/solver.h"
 #include "arrays.h"
 
 namespace skrnn {
@@ -16,6 +16,7 @@ void py_dense_forward(py::handle x, py::handle weight, py::handle bias, py::hand
         const py::array input = checked<T>(x, "x", {"N", "I"}, Access::read);
         const index_t N = input.shape(0), I = input.shape(1);
         const index_t O = checked<T>(weight, "weight", {"O", I}, Access::read).shape(0);
+        if (I < 1 || O < 1) refuse_value("weight", "of shape (O, I) with O >= 1 and I >= 1", weight);
         const T* const xs = required<T>(x, "x", {N, I}, Access::read);
         const T* const weights = required<T>(weight, "weight", {O, I}, Access::read);
         const T* const biases = contiguous<T>(bias, "bias", {O}, Access::read);
@@ -32,6 +33,7 @@ void py_dense_backward(py::handle x, py::handle weight, py::handle d_out, py::ha
         const py::array input = checked<T>(x, "x", {"N", "I"}, Access::read);
         const index_t N = input.shape(0), I = input.shape(1);
         const index_t O = checked<T>(weight, "weight", {"O", I}, Access::read).shape(0);
+        if (I < 1 || O < 1) refuse_value("weight", "of shape (O, I) with O >= 1 and I >= 1", weight);
         const T* const xs = required<T>(x, "x", {N, I}, Access::read);
         const T* const weights = required<T>(weight, "weight", {O, I}, Access::read);
         const T* const d_outs = required<T>(d_out, "d_out", {N, O}, Access::read);
@@ -91,69 +93,48 @@ double py_squared_error(py::handle prediction, py::handle target, py::handle wei
     });
 }
 
-struct Solver {
-    const char* name;
-    std::size_t n_slots;
-};
-constexpr Solver solvers[] = {{"sgd", 1}, {"adam", 2}, {"adamw", 2}, {"rmsprop", 2}};
-
-double py_solver_step(const std::string& solver, py::handle params, py::handle grads, const py::sequence& slots,
+double py_solver_step(const std::string& name, py::handle params, py::handle grads, const py::sequence& slots,
                       const py::dict& options) {
-    const Solver* known = nullptr;
-    for (const Solver& candidate : solvers)
-        if (solver == candidate.name) known = &candidate;
-    if (known == nullptr)
-        throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'rmsprop', got '" + solver + "'");
-    const auto option = [&](const char* name) {
-        if (!options.contains(name))
-            throw py::value_error("options must contain '" + std::string(name) + "' for solver '" + solver + "'");
-        return options[name].cast<double>();
+    const Solver* const solver = find_solver(name);
+    if (solver == nullptr)
+        throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'rmsprop', got '" + name + "'");
+    const auto option = [&](const char* key) {
+        if (!options.contains(key))
+            throw py::value_error("options must contain '" + std::string(key) + "' for solver '" + name + "'");
+        return options[key].cast<double>();
     };
     return with_dtype_of(params, "params", [&](auto zero) {
         using T = decltype(zero);
-        SolverArgs<T> args{};
-        args.size = checked<T>(params, "params", {"P"}, Access::write).shape(0);
-        args.params = required<T>(params, "params", {args.size}, Access::write);
-        args.grads = required<T>(grads, "grads", {args.size}, Access::read);
-        if (slots.size() != known->n_slots)
-            throw py::value_error("slots must hold " + std::to_string(known->n_slots) + " arrays for solver '" +
-                                  solver + "', got " + std::to_string(slots.size()));
-        for (std::size_t i = 0; i < known->n_slots; ++i)
-            args.slot[i] = required<T>(py::object(slots[i]), "slots", {args.size}, Access::write);
+        const index_t size = checked<T>(params, "params", {"P"}, Access::write).shape(0);
+        T* const values = required<T>(params, "params", {size}, Access::write);
+        const T* const gradients = required<T>(grads, "grads", {size}, Access::read);
+        if (static_cast<int>(slots.size()) != solver->n_slots)
+            throw py::value_error("slots must hold " + std::to_string(solver->n_slots) + " arrays for solver '" + name +
+                                  "', got " + std::to_string(slots.size()));
+        T* memory[2] = {};
+        for (std::size_t i = 0; i < slots.size(); ++i)
+            memory[i] = required<T>(py::object(slots[i]), "slots", {size}, Access::write);
 
-        args.learning_rate = option("learning_rate");
-        args.decay = option("decay");
-        args.decay_size = static_cast<index_t>(option("decay_size"));
-        if (args.decay_size < 0 || args.decay_size > args.size)
-            throw py::value_error("options['decay_size'] must be between 0 and " + std::to_string(args.size) +
-                                  ", got " + std::to_string(args.decay_size));
-        const double max_grad_norm = option("max_grad_norm");
-        const Functions<T>& f = functions<T>(kernels());
-        void (*step)(const SolverArgs<T>&) = f.sgd;
-        if (solver == "sgd") {
-            args.momentum = option("momentum");
-            args.nesterov = option("nesterov") != 0;
-        } else if (solver == "rmsprop") {
-            step = f.rmsprop;
-            args.momentum = option("momentum");
-            args.beta_2 = option("rho");
-            args.epsilon = option("epsilon");
+        SolverOptions chosen{option("learning_rate"), option("max_grad_norm"), option("decay"),
+                             static_cast<index_t>(option("decay_size"))};
+        if (chosen.decay_size < 0 || chosen.decay_size > size)
+            throw py::value_error("options['decay_size'] must be between 0 and " + std::to_string(size) + ", got " +
+                                  std::to_string(chosen.decay_size));
+        if (name == "sgd") {
+            chosen.momentum = option("momentum");
+            chosen.nesterov = option("nesterov") != 0;
+        } else if (name == "rmsprop") {
+            chosen.momentum = option("momentum");
+            chosen.beta_2 = option("rho");
+            chosen.epsilon = option("epsilon");
         } else {
-            step = solver == "adam" ? f.adam : f.adamw;
-            args.beta_1 = option("beta_1");
-            args.beta_2 = option("beta_2");
-            args.epsilon = option("epsilon");
-            const double count = option("step");
-            args.correction_1 = 1 - std::pow(args.beta_1, count);
-            args.correction_2 = 1 - std::pow(args.beta_2, count);
+            chosen.beta_1 = option("beta_1");
+            chosen.beta_2 = option("beta_2");
+            chosen.epsilon = option("epsilon");
+            chosen.step = option("step");
         }
-
         const py::gil_scoped_release release;
-        const double norm = std::sqrt(f.sum_of_squares(args.grads, args.size));
-        if (!std::isfinite(norm)) return norm;
-        args.scale = norm > max_grad_norm ? max_grad_norm / norm : 1.0;
-        step(args);
-        return norm;
+        return solver_step<T>(*solver, chosen, size, values, gradients, memory);
     });
 }
 

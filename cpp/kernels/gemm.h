@@ -51,15 +51,18 @@ void compute_tile(const Tile<T>& tile) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sum[r][v] = load<T>(tile.init + r * tile.init_stride + v * W);
 
-    for (index_t o = 0; o < tile.n_operands; ++o) {
-        const Operand<T>& operand = tile.operands[o];
+    const Operand<T>* next = tile.operands;
+    const Operand<T>* const end = next + tile.n_operands;
+    do {
+        const Operand<T>& operand = *next;
         const T* a[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) a[r] = operand.a_rows[r] + operand.offset;
         const T* b = operand.panel;
         const index_t stride = operand.stride;
         index_t at = 0;
-        for (index_t k = operand.depth; k > 0; --k, at += stride, b += NV * W) {
+        index_t k = operand.depth;
+        do {
             vec<T> row[NV];
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) row[v] = load<T>(b + v * W);
@@ -69,8 +72,10 @@ void compute_tile(const Tile<T>& tile) {
 #pragma GCC unroll 4
                 for (int v = 0; v < NV; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
             }
-        }
-    }
+            at += stride;
+            b += NV * W;
+        } while (--k > 0);
+    } while (++next < end);
 
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
