@@ -1,0 +1,63 @@
+"""The examples run as they are shipped and keep what the README says of them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
+
+
+def run(name: str, folder: Path) -> str:
+    """Run an example where its picture does no harm; warnings of our own are errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:skrnn", EXAMPLES / name, "--output", "plot.png"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    assert found, text
+    return float(found[1])
+
+
+def has_picture(folder: Path) -> bool:
+    return (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quickstart(tmp_path: Path) -> None:
+    shown = run("quickstart.py", tmp_path)
+    assert number(r"test accuracy.*?: ([\d.]+)", shown) >= 0.97
+    pytest.importorskip("matplotlib")
+    assert has_picture(tmp_path)
+
+
+def test_sine_wave(tmp_path: Path) -> None:
+    """The noise has a standard deviation of 0.1; no prediction can be much better than that on unseen points."""
+    shown = run("sine_wave.py", tmp_path)
+    error = number(r"(?m)^ *validation.*?([\d.]+)$", shown)
+    naive = number(r"(?m)^ *repeating.*?([\d.]+)$", shown)
+    assert 0.05 < error < 0.2
+    assert error < 0.8 * naive
+    pytest.importorskip("matplotlib")
+    assert has_picture(tmp_path)
+
+
+def test_every_example_is_tested() -> None:
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
+        "every_example_is_tested"
+    }
