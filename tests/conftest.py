@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exhaustive",
         action="store_true",
-        help="visit all 2^32 float32 numbers in test_math.py instead of a sample (several minutes)",
+        help="visit all 2^32 float32 numbers in test_math.py instead of a sample; minutes for each function, so add "
+        "-o faulthandler_timeout=0",
     )
 
 

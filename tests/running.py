@@ -61,7 +61,8 @@ make small calls slow. What more threads compute is the same, bit for bit; test_
 
 @contextlib.contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Really n threads, also where the machine has fewer cores; skips where the build has but one.
+    """Really n threads, also where the machine has fewer cores, on every call, however small its work; skips where the
+    build has but one.
 
     Without OMP_NUM_THREADS we never use more threads than there are processors, so it is set as well.
     """
@@ -71,6 +72,7 @@ def threads(n: int) -> Iterator[None]:
     ):
         patch.setenv("OMP_NUM_THREADS", str(n))
         skrnn.set_num_threads(0)
+        enough = _core.set_work_per_thread(1.0)
         try:
             got = skrnn.get_num_threads()
             if got == 1 and n > 1 and not has_openmp():
@@ -79,6 +81,7 @@ def threads(n: int) -> Iterator[None]:
             yield
         finally:
             skrnn.set_num_threads(USUAL_THREADS)
+            _core.set_work_per_thread(enough)
 
 
 def has_openmp() -> bool:

@@ -68,6 +68,14 @@ void register_environment(py::module_& m) {
         py::arg("n"));
     m.def("get_num_threads", &max_threads);
     m.def(
+        "set_work_per_thread",
+        [](double multiply_adds) {
+            if (!(multiply_adds > 0))
+                throw py::value_error("multiply_adds must be positive, got " + std::to_string(multiply_adds));
+            return set_work_per_thread(multiply_adds);
+        },
+        py::arg("multiply_adds"));
+    m.def(
         "fma_peak",
         [](const std::string& dtype, int n_threads) {
             if (n_threads < 1) throw py::value_error("n_threads must be at least 1, got " + std::to_string(n_threads));

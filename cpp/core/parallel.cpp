@@ -17,10 +17,10 @@ namespace {
 std::atomic<int> thread_cap{0};
 std::atomic<bool> forked{false};
 
-// Multiply-adds that are worth a thread: some 30 us of one core. A region costs 2 to 5 us when its threads are waiting
-// for it, but a scheduler's time slice (milliseconds) when another program has their core, so a call must be worth the
-// risk.
-constexpr double work_per_thread = 4.0e6;
+// Multiply-adds that are worth a thread: some 60 us of one core. A region costs 2 to 5 us when its threads are waiting
+// for it, but a scheduler's time slice (milliseconds) when another program has their core; a fit of many small steps
+// would meet that often, so a call must be worth the risk.
+std::atomic<double> work_per_thread{8.0e6};
 
 #ifdef _OPENMP
 /// Processors that the control group's quota amounts to, rounded up; a large number where there is none.
@@ -73,9 +73,11 @@ int max_threads() {
 #endif
 }
 
+double set_work_per_thread(double multiply_adds) { return work_per_thread.exchange(multiply_adds); }
+
 int threads_for(double multiply_adds) {
-    if (multiply_adds < 2 * work_per_thread) return 1;
-    return std::min(max_threads(), static_cast<int>(std::min(multiply_adds / work_per_thread, 1.0e6)));
+    const double worth = multiply_adds / work_per_thread.load(std::memory_order_relaxed);
+    return worth < 2 ? 1 : std::min(max_threads(), static_cast<int>(std::min(worth, 1.0e6)));
 }
 
 }  // namespace skrnn

@@ -24,6 +24,9 @@ int max_threads();
 /// that is computed depends on the answer.
 int threads_for(double multiply_adds);
 
+/// How much work is worth a thread. Tests lower it, to see many threads at work on little. Returns the value before.
+double set_work_per_thread(double multiply_adds);
+
 struct Team {
     int thread, size;
 

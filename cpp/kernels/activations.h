@@ -7,7 +7,7 @@
 namespace skrnn {
 namespace {
 
-struct TanhActivation {
+struct SigmoidGates {
     template <class T>
     SKRNN_INLINE vec<T> gate(vec<T> x) {
         return sigmoid<T>(x);
@@ -16,6 +16,9 @@ struct TanhActivation {
     SKRNN_INLINE vec<T> d_gate(vec<T> y) {
         return y * (broadcast(T(1)) - y);
     }
+};
+
+struct TanhActivation : SigmoidGates {
     template <class T>
     SKRNN_INLINE vec<T> phi(vec<T> x) {
         return tanh<T>(x);
@@ -26,15 +29,7 @@ struct TanhActivation {
     }
 };
 
-struct ReluActivation {
-    template <class T>
-    SKRNN_INLINE vec<T> gate(vec<T> x) {
-        return sigmoid<T>(x);
-    }
-    template <class T>
-    SKRNN_INLINE vec<T> d_gate(vec<T> y) {
-        return y * (broadcast(T(1)) - y);
-    }
+struct ReluActivation : SigmoidGates {
     template <class T>
     SKRNN_INLINE vec<T> phi(vec<T> x) {
         return at_least(vec<T>{}, x);

@@ -50,6 +50,12 @@ def set_num_threads(n: int) -> int:
 def get_num_threads() -> int:
     """Threads a large call made from this Python thread would use now."""
 
+def set_work_per_thread(multiply_adds: float) -> float:
+    """How much work is worth a thread; for tests, which lower it to see threads at work on little.
+
+    Returns the value before. No result depends on it.
+    """
+
 def fma_peak(dtype: str, n_threads: int) -> float:
     """Measure how many 10^9 floating-point operations per second the multiply-add units give: a bench's yardstick."""
 

@@ -93,8 +93,8 @@ class Solver:
 class SGD(Solver):
     """Stochastic gradient descent with momentum, by default Nesterov's.
 
-    ``v <- momentum * v - learning_rate * g``; the weights move by ``v``, or by
-    ``momentum * v - learning_rate * g`` with Nesterov's momentum (Sutskever et al., "On the
+    ``v <- momentum * v + g``; the weights move by ``-learning_rate * v``, or by
+    ``-learning_rate * (momentum * v + g)`` with Nesterov's momentum (Sutskever et al., "On the
     importance of initialization and momentum in deep learning", 2013).
 
     Parameters
