@@ -4,9 +4,10 @@ A contender has ``forward()``, and ``train()`` where it can train: these are tim
 do at that point and nothing more. ``output()`` and ``gradients()`` say the same in NumPy, for the comparison that comes
 before any timing.
 
-Each peer is given what suits it best: PyTorch runs under ``inference_mode`` where it does not train; onnxruntime reads
-its own time-major layout, with gates, optimised graph and constant weights prepared outside the timed call, and spins
-for the length of a call only (see ``compare.py``).
+Each peer is given what suits it best. Both read and write their own time-major layout, while ours is batch-first;
+nobody's transposition is timed. PyTorch runs under ``inference_mode`` where it does not train. onnxruntime has gates,
+optimised graph and constant weights prepared outside the timed call, and spins for the length of a call only (see
+``compare.py``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ except ImportError:
     onnx = onnxruntime = None  # type: ignore[assignment]
 
 Gradients = dict[str, Array]
+
+
+def swap(array: Array) -> Array:
+    """(N, T, ...) to (T, N, ...), or back."""
+    return np.ascontiguousarray(array.swapaxes(0, 1))
 
 
 class Contender:
@@ -100,11 +106,10 @@ class Torch(Contender):
             shape.hidden_size,
             num_layers=shape.num_layers,
             bidirectional=shape.bidirectional,
-            batch_first=True,
         )
         self.module.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        self.X = torch.from_numpy(problem.X)
-        self.d_output = torch.from_numpy(problem.d_output)
+        self.X = torch.from_numpy(swap(problem.X))
+        self.d_output = torch.from_numpy(swap(problem.d_output))
         self.lengths = None if problem.lengths is None else torch.from_numpy(problem.lengths)
 
     def call(self, X: Any) -> Any:
@@ -121,12 +126,12 @@ class Torch(Contender):
         return X.grad
 
     def output(self) -> Array:
-        return np.asarray(self.forward()) * self.problem.mask
+        return swap(np.asarray(self.forward())) * self.problem.mask
 
     def gradients(self) -> Gradients:
         grad_X = self.train()
         weights = {name: np.asarray(p.grad) for name, p in self.module.named_parameters()}
-        return {"X": np.asarray(grad_X), **weights}
+        return {"X": swap(np.asarray(grad_X)), **weights}
 
 
 class TorchPacked(Torch):
@@ -136,9 +141,8 @@ class TorchPacked(Torch):
 
     def call(self, X: Any) -> Any:
         pack = torch.nn.utils.rnn.pack_padded_sequence
-        packed = pack(X, self.lengths, batch_first=True, enforce_sorted=False)
-        unpack = torch.nn.utils.rnn.pad_packed_sequence
-        return unpack(self.module(packed)[0], batch_first=True, total_length=X.shape[1])[0]
+        packed = pack(X, self.lengths, enforce_sorted=False)
+        return torch.nn.utils.rnn.pad_packed_sequence(self.module(packed)[0], total_length=len(X))[0]
 
 
 class Onnxruntime(Contender):
@@ -159,7 +163,7 @@ class Onnxruntime(Contender):
         self.session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        self.feed = {"X": np.ascontiguousarray(problem.X.transpose(1, 0, 2))}
+        self.feed = {"X": swap(problem.X)}
         if skip_padding:
             assert problem.lengths is not None
             self.feed["lengths"] = problem.lengths.astype(np.int32)
