@@ -63,14 +63,8 @@ make small calls slow. What more threads compute is the same, bit for bit; test_
 def threads(n: int) -> Iterator[None]:
     """Really n threads, also where the machine has fewer cores, on every call, however small its work; skips where the
     build has but one.
-
-    Without OMP_NUM_THREADS we never use more threads than there are processors, so it is set as well.
     """
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        threadpoolctl.threadpool_limits(limits=n, user_api="openmp"),
-    ):
-        patch.setenv("OMP_NUM_THREADS", str(n))
+    with threadpoolctl.threadpool_limits(limits=n, user_api="openmp"):
         skrnn.set_num_threads(0)
         enough = _core.set_work_per_thread(1.0)
         try:

@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import threadpoolctl
 import skrnn
 from cases import Array, Case, problem
 from running import assert_same_bits, has_openmp, python, recurrent, threads
+from skrnn.nn import Recurrent
 
 needs_openmp = pytest.mark.skipif(not has_openmp(), reason="built without OpenMP")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
@@ -369,3 +371,29 @@ def test_spawned_processes_agree() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         got, _ = pool.apply_async(layer.forward, (p.X,)).get(timeout=60)
     assert_same_bits(got, want)
+
+
+def test_one_tape_between_threads(cell: str) -> None:
+    """A tape is used up once, whoever comes first; the others are told so."""
+    layer = Recurrent(cell, input_size=8, hidden_size=16, random_state=0)
+    X = np.ones((4, 10, 8), np.float32)
+    for _ in range(20):
+        tape = layer.record(X)
+        ready = threading.Barrier(4)
+        outcomes: list[str] = []
+
+        def backward(tape: Any = tape, ready: threading.Barrier = ready, outcomes: list[str] = outcomes) -> None:
+            ready.wait()
+            try:
+                tape.backward(np.ones((4, 10, 16), np.float32))
+                outcomes.append("done")
+            except RuntimeError as error:
+                outcomes.append(str(error))
+
+        workers = [threading.Thread(target=backward) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert outcomes.count("done") == 1
+        assert sum("consumed" in outcome for outcome in outcomes) == 3

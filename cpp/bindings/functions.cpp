@@ -93,8 +93,9 @@ double py_squared_error(py::handle prediction, py::handle target, py::handle wei
     });
 }
 
-double py_solver_step(const std::string& name, py::handle params, py::handle grads, const py::sequence& slots,
+double py_solver_step(const std::string& name, py::handle params, py::handle grads, const py::sequence& slot_sequence,
                       const py::dict& options) {
+    const py::tuple slots(slot_sequence);  // holds them: a list may change during the call
     const Solver* const solver = find_solver(name);
     if (solver == nullptr)
         throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'rmsprop', got '" + name + "'");
@@ -113,7 +114,7 @@ double py_solver_step(const std::string& name, py::handle params, py::handle gra
                                   "', got " + std::to_string(slots.size()));
         T* memory[2] = {};
         for (std::size_t i = 0; i < slots.size(); ++i)
-            memory[i] = required<T>(py::object(slots[i]), "slots", {size}, Access::write);
+            memory[i] = required<T>(slots[i], "slots", {size}, Access::write);
 
         SolverOptions chosen{option("learning_rate"), option("max_grad_norm"), option("decay"),
                              static_cast<index_t>(option("decay_size"))};

@@ -53,28 +53,42 @@ SequenceView<T> sequence(py::handle value, const char* name, index_t rows, index
     return {static_cast<T*>(const_cast<void*>(array.data())), stride(0), stride(1)};
 }
 
+/// The arrays of a sequence of states, which stay alive as long as this does: a list may change during a call.
+template <class T>
+struct HeldStates {
+    py::tuple objects;
+    StateArrays<T> arrays{};
+};
+
 /// A sequence of one (rows, hidden) array or None per state; all absent for None.
 template <class T>
-StateArrays<T> states(py::handle value, const char* name, int n_states, index_t rows, index_t hidden_size) {
-    StateArrays<T> arrays{};
-    if (value.is_none()) return arrays;
+HeldStates<T> states(py::handle value, const char* name, int n_states, index_t rows, index_t hidden_size) {
+    HeldStates<T> held;
+    if (value.is_none()) return held;
     if (!PyTuple_Check(value.ptr()) && !PyList_Check(value.ptr()))
         refuse_type(name, "a sequence of " + std::to_string(n_states) + " arrays, one per state of the cell", value);
-    const auto given = py::reinterpret_borrow<py::sequence>(value);
-    if (static_cast<int>(given.size()) != n_states)
+    held.objects = py::reinterpret_steal<py::tuple>(PySequence_Tuple(value.ptr()));
+    if (static_cast<int>(held.objects.size()) != n_states)
         throw py::value_error(std::string(name) + " must hold " + std::to_string(n_states) +
-                              " arrays, one per state of the cell, got " + std::to_string(given.size()));
-    for (int k = 0; k < n_states; ++k)
-        arrays[static_cast<std::size_t>(k)] =
-            contiguous<std::remove_const_t<T>>(py::object(given[static_cast<std::size_t>(k)]), name,
-                                               {rows, hidden_size}, std::is_const_v<T> ? Access::read : Access::write);
-    return arrays;
+                              " arrays, one per state of the cell, got " + std::to_string(held.objects.size()));
+    for (std::size_t k = 0; k < held.objects.size(); ++k)
+        held.arrays[k] = contiguous<std::remove_const_t<T>>(held.objects[k], name, {rows, hidden_size},
+                                                            std::is_const_v<T> ? Access::read : Access::write);
+    return held;
 }
 
 template <class T>
-RecurrentCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::handle lengths, bool reverse,
-                              py::handle state, py::handle output, py::handle final_state) {
+struct HeldCall {
     RecurrentCall<T> call;
+    HeldStates<const T> state;
+    HeldStates<T> final_state;
+};
+
+template <class T>
+HeldCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::handle lengths, bool reverse,
+                         py::handle state, py::handle output, py::handle final_state) {
+    HeldCall<T> held;
+    RecurrentCall<T>& call = held.call;
     const py::array input = checked<T>(x, "x", {"N", "T", weights.input_size()}, Access::read);
     call.rows = input.shape(0);
     call.steps = input.shape(1);
@@ -88,10 +102,12 @@ RecurrentCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, 
                                       std::to_string(call.lengths[n]) + " for row " + std::to_string(n));
     const int n_states = weights.cell().n_states;
     const index_t H = weights.hidden_size();
-    call.state = states<const T>(state, "state", n_states, call.rows, H);
+    held.state = states<const T>(state, "state", n_states, call.rows, H);
+    held.final_state = states<T>(final_state, "final_state", n_states, call.rows, H);
+    call.state = held.state.arrays;
     call.output = sequence<T>(output, "output", call.rows, call.steps, H);
-    call.final_state = states<T>(final_state, "final_state", n_states, call.rows, H);
-    return call;
+    call.final_state = held.final_state.arrays;
+    return held;
 }
 
 class PyTape {
@@ -105,22 +121,24 @@ public:
         std::visit(
             [&](auto& tape) {
                 using T = typename std::decay_t<decltype(*tape)>::value_type;
-                if (tape->consumed())
-                    throw std::runtime_error("this tape was consumed by an earlier backward(); record again");
                 const RecurrentWeights<T>& weights = tape->weights();
                 const CellData& cell = weights.cell();
                 const index_t I = weights.input_size(), H = weights.hidden_size(), G = cell.n_gates;
                 RecurrentGradients<T> gradients;
                 gradients.d_output = sequence<const T>(d_output, "d_output", tape->rows(), tape->steps(), H);
-                gradients.d_final_state =
+                const auto final_states =
                     states<const T>(d_final_state, "d_final_state", cell.n_states, tape->rows(), H);
+                const auto initial_states = states<T>(d_state, "d_state", cell.n_states, tape->rows(), H);
+                gradients.d_final_state = final_states.arrays;
+                gradients.d_state = initial_states.arrays;
                 gradients.d_x = sequence<T>(d_x, "d_x", tape->rows(), tape->steps(), I);
                 gradients.add_to_d_x = add_to_d_x;
-                gradients.d_state = states<T>(d_state, "d_state", cell.n_states, tape->rows(), H);
                 gradients.d_weight_ih = required<T>(d_weight_ih, "d_weight_ih", {G * H, I}, Access::write);
                 gradients.d_weight_hh = required<T>(d_weight_hh, "d_weight_hh", {G * H, H}, Access::write);
                 gradients.d_bias_ih = required<T>(d_bias_ih, "d_bias_ih", {G * H}, Access::write);
                 gradients.d_bias_hh = required<T>(d_bias_hh, "d_bias_hh", {G * H}, Access::write);
+                if (!tape->claim())
+                    throw std::runtime_error("this tape was consumed by an earlier backward(); record again");
                 {
                     const py::gil_scoped_release release;
                     tape->backward(gradients);
@@ -156,11 +174,13 @@ public:
             const py::array ih = checked<T>(weight_ih, "weight_ih", {G * H, "I"}, Access::read);
             const index_t I = ih.shape(1);
             if (I < 1) refuse_value("weight_ih", "of shape (G*H, I) with I >= 1", weight_ih);
-            weights_ = std::make_shared<RecurrentWeights<T>>(
-                table, cell, activation, I, H, required<T>(weight_ih, "weight_ih", {G * H, I}, Access::read),
-                required<T>(weight_hh, "weight_hh", {G * H, H}, Access::read),
-                required<T>(bias_ih, "bias_ih", {G * H}, Access::read),
-                required<T>(bias_hh, "bias_hh", {G * H}, Access::read), training);
+            const T* const ih_data = required<T>(weight_ih, "weight_ih", {G * H, I}, Access::read);
+            const T* const hh_data = required<T>(weight_hh, "weight_hh", {G * H, H}, Access::read);
+            const T* const bias_ih_data = required<T>(bias_ih, "bias_ih", {G * H}, Access::read);
+            const T* const bias_hh_data = required<T>(bias_hh, "bias_hh", {G * H}, Access::read);
+            const py::gil_scoped_release release;
+            weights_ = std::make_shared<RecurrentWeights<T>>(table, cell, activation, I, H, ih_data, hh_data,
+                                                             bias_ih_data, bias_hh_data, training);
         });
     }
 
@@ -168,9 +188,9 @@ public:
                  py::handle final_state) const {
         std::visit(
             [&](const auto& weights) {
-                const auto call = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                const auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
                 const py::gil_scoped_release release;
-                weights->forward(call);
+                weights->forward(held.call);
             },
             weights_);
     }
@@ -180,10 +200,10 @@ public:
         return std::visit(
             [&](const auto& weights) {
                 if (!weights->training()) throw std::runtime_error("record() needs weights packed with training=True");
-                const auto call = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                const auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
                 auto tape = [&] {
                     const py::gil_scoped_release release;
-                    return weights->record(call, std::move(workspace));
+                    return weights->record(held.call, std::move(workspace));
                 }();
                 return PyTape(std::move(tape), std::move(x));
             },

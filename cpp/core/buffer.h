@@ -1,6 +1,7 @@
 // Aligned memory without initialisation, and a pool that lends it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <limits>
@@ -43,8 +44,8 @@ private:
 };
 
 /// Keeps returned blocks and lends the smallest that is large enough but not far too large, so that the steps of a
-/// training loop work in the same memory instead of having the system zero new pages for each. Keeps `most_kept`
-/// blocks.
+/// training loop work in the same memory instead of having the system zero new pages for each. What is kept and lent
+/// together never exceeds the most that was ever lent at once.
 class Workspace {
 public:
     Block lend(std::size_t bytes) {
@@ -54,30 +55,57 @@ public:
             if (block->bytes() >= bytes && block->bytes() <= 2 * bytes + page &&
                 (best == kept_.end() || block->bytes() < best->bytes()))
                 best = block;
-        if (best == kept_.end()) return Block(bytes);
-        Block found = std::move(*best);
-        kept_.erase(best);
+        Block found;
+        if (best == kept_.end()) {
+            found = Block(bytes);
+        } else {
+            found = std::move(*best);
+            kept_.erase(best);
+        }
+        lent_ += found.bytes();
+        peak_ = std::max(peak_, lent_);
+        shrink();
         return found;
     }
 
-    void take_back(Block block) {
+    void take_back(Block block) noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (block.bytes() == 0) return;
-        if (kept_.size() >= most_kept) kept_.erase(kept_.begin());  // the one unused for longest
-        kept_.push_back(std::move(block));
+        lent_ -= block.bytes();
+        try {
+            kept_.push_back(std::move(block));
+        } catch (const std::bad_alloc&) {
+            return;  // no room to note it: the block is freed
+        }
+        shrink();
     }
 
     std::size_t bytes() const {
         const std::lock_guard<std::mutex> lock(mutex_);
+        return kept_bytes();
+    }
+
+private:
+    static constexpr std::size_t page = 4096;
+
+    std::size_t kept_bytes() const {
         std::size_t sum = 0;
         for (const Block& block : kept_) sum += block.bytes();
         return sum;
     }
 
-private:
-    static constexpr std::size_t most_kept = 16, page = 4096;
+    /// Frees the blocks that were unused for longest until the bound holds.
+    void shrink() noexcept {
+        std::size_t kept = kept_bytes();
+        while (!kept_.empty() && kept + lent_ > peak_) {
+            kept -= kept_.front().bytes();
+            kept_.erase(kept_.begin());
+        }
+    }
+
     mutable std::mutex mutex_;
     std::vector<Block> kept_;
+    std::size_t lent_ = 0, peak_ = 0;
 };
 
 /// An array of T in a block, from a workspace if there is one.

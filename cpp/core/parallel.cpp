@@ -24,7 +24,7 @@ std::atomic<double> work_per_thread{8.0e6};
 
 #ifdef _OPENMP
 /// Processors that the control group's quota amounts to, rounded up; a large number where there is none.
-int quota() {
+int read_quota() {
     constexpr int none = std::numeric_limits<int>::max();
     double limit = 0, period = 0;
     std::string word;
@@ -40,20 +40,20 @@ int quota() {
     return std::max(1, static_cast<int>(std::ceil(limit / period)));
 }
 
-int processors() {
-    static const int n = std::min(omp_get_num_procs(), quota());  // omp_get_num_procs knows the affinity mask
-    return n;
-}
-
-bool user_chose_openmp_threads() {
-    const char* const value = std::getenv("OMP_NUM_THREADS");
-    return value != nullptr && *value != '\0';
+/// OMP_NUM_THREADS as OpenMP saw it, or a limit that somebody (threadpoolctl, say) has set since.
+bool somebody_chose(int n) {
+    static const bool by_environment = [] {
+        const char* const value = std::getenv("OMP_NUM_THREADS");
+        return value != nullptr && *value != '\0';
+    }();
+    return by_environment || n != omp_get_num_procs();
 }
 #endif
 
 }  // namespace
 
-void prepare_for_fork() {
+void prepare_threads() {
+    max_threads();  // reads the environment now: getenv must not run beside another thread's setenv
 #if defined(__unix__) || defined(__APPLE__)
     pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
 #endif
@@ -63,9 +63,10 @@ int set_thread_cap(int n) { return thread_cap.exchange(n); }
 
 int max_threads() {
 #ifdef _OPENMP
+    static const int quota = read_quota();
     if (forked.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
-    int n = omp_get_max_threads();
-    if (!user_chose_openmp_threads()) n = std::min(n, processors());
+    int n = omp_get_max_threads();  // unless somebody chose: the processors of the affinity mask
+    if (!somebody_chose(n)) n = std::min(n, quota);
     if (const int cap = thread_cap.load(); cap > 0) n = std::min(n, cap);
     return std::max(1, n);
 #else

@@ -8,16 +8,16 @@
 
 namespace skrnn {
 
-/// Registers what a forked child needs; once, at import.
-void prepare_for_fork();
+/// Looks at the environment and registers what a forked child needs; once, at import.
+void prepare_threads();
 
 /// Caps the threads of later calls; 0 removes the cap. Returns the cap before.
 int set_thread_cap(int n);
 
 /// Threads a large call from this Python thread would use: the least of the cap, omp_get_max_threads() (which knows
-/// OMP_NUM_THREADS and threadpoolctl), and, unless OMP_NUM_THREADS is set, the processors this process may use
-/// (affinity and control-group quota). 1 in a forked child, where an OpenMP team would wait for threads that were not
-/// forked along, and inside somebody else's parallel region.
+/// OMP_NUM_THREADS, threadpoolctl and the affinity mask) and, unless somebody chose a number, the control group's
+/// quota. 1 in a forked child, where an OpenMP team would wait for threads that were not forked along, and inside
+/// somebody else's parallel region.
 int max_threads();
 
 /// Threads for a call of that much work; a region costs some microseconds, so small calls stay on one thread. Nothing

@@ -206,11 +206,11 @@ Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const Recurren
     states_ = sized(plan_.state_rows(), data.n_states);
     gates_ = sized(plan_.gate_rows(), data.n_slots);
     if (data.n_stages > 1) operands_ = sized(plan_.gate_rows(), data.n_stages - 1);
+    bytes_ = states_.bytes() + gates_.bytes() + operands_.bytes();
 }
 
 template <class T>
 void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
-    consumed_ = true;
     const RecurrentWeights<T>& weights = *weights_;
     const KernelTable& table = weights.table_;
     const CellData& data = weights.cell();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -94,14 +95,16 @@ class Tape {
 public:
     using value_type = T;
 
-    /// Consumes the tape: the stored activations become gradients.
+    /// True for the first caller alone: backward uses the tape up, as the stored activations become gradients.
+    bool claim() { return !claimed_.exchange(true); }
+
+    /// For who has claimed the tape.
     void backward(const RecurrentGradients<T>& gradients);
 
     const RecurrentWeights<T>& weights() const { return *weights_; }
     index_t rows() const { return plan_.rows(); }
     index_t steps() const { return steps_; }
-    bool consumed() const { return consumed_; }
-    std::size_t bytes() const { return states_.bytes() + gates_.bytes() + operands_.bytes(); }
+    std::size_t bytes() const { return claimed_.load() ? 0 : bytes_; }
 
 private:
     friend class RecurrentWeights<T>;
@@ -113,9 +116,10 @@ private:
     Plan plan_;
     index_t steps_;
     std::vector<std::int64_t> lengths_;  // in batch order; empty: all `steps`
-    bool consumed_ = false;
     std::vector<const T*> x_rows_;
     Buffer<T> states_, gates_, operands_;
+    std::size_t bytes_;
+    std::atomic<bool> claimed_{false};
 };
 
 }  // namespace skrnn

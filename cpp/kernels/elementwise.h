@@ -103,14 +103,12 @@ double sum_of_squares(const T* x, index_t n) {
 }
 
 // ---- Optimiser steps. Every loop is element-wise; the compiler vectorises it.
-// ----------------------------------------
 
 /// f(i, gradient of parameter i, clipped and with L2 decay where it applies)
 template <class T, class F>
-SKRNN_INLINE void for_each_parameter(const SolverArgs<T>& args, T l2, F f) {
+SKRNN_INLINE void for_each_parameter(const SolverArgs<T>& args, const T* params, T l2, F f) {
     const T scale = static_cast<T>(args.scale);
     const T* const grads = args.grads;
-    const T* const params = args.params;
     for (index_t i = 0; i < args.decay_size; ++i) f(i, grads[i] * scale + l2 * params[i]);
     for (index_t i = args.decay_size; i < args.size; ++i) f(i, grads[i] * scale);
 }
@@ -122,7 +120,7 @@ void sgd(const SolverArgs<T>& args) {
     T* __restrict const velocity = args.slot[0];
     const T rate = static_cast<T>(args.learning_rate), momentum = static_cast<T>(args.momentum);
     const bool nesterov = args.nesterov;
-    for_each_parameter<T>(args, static_cast<T>(args.decay), [&](index_t i, T gradient) {
+    for_each_parameter<T>(args, params, static_cast<T>(args.decay), [&](index_t i, T gradient) {
         velocity[i] = momentum * velocity[i] + gradient;
         const T step = nesterov ? gradient + momentum * velocity[i] : velocity[i];
         params[i] -= rate * step;
@@ -139,7 +137,7 @@ SKRNN_INLINE void adam_update(const SolverArgs<T>& args, T l2) {
     const T rate = static_cast<T>(args.learning_rate / args.correction_1);
     const T root = static_cast<T>(1 / __builtin_sqrt(args.correction_2));
     const T epsilon = static_cast<T>(args.epsilon);
-    for_each_parameter<T>(args, l2, [&](index_t i, T gradient) {
+    for_each_parameter<T>(args, params, l2, [&](index_t i, T gradient) {
         first[i] = beta_1 * first[i] + rest_1 * gradient;
         second[i] = beta_2 * second[i] + rest_2 * gradient * gradient;
         const T denominator = (sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(second[i])))
@@ -174,7 +172,7 @@ void rmsprop(const SolverArgs<T>& args) {
     const T rho = static_cast<T>(args.beta_2), rest = static_cast<T>(1 - args.beta_2);
     const T rate = static_cast<T>(args.learning_rate), momentum = static_cast<T>(args.momentum);
     const T epsilon = static_cast<T>(args.epsilon);
-    for_each_parameter<T>(args, static_cast<T>(args.decay), [&](index_t i, T gradient) {
+    for_each_parameter<T>(args, params, static_cast<T>(args.decay), [&](index_t i, T gradient) {
         mean_square[i] = rho * mean_square[i] + rest * gradient * gradient;
         const T root = sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(mean_square[i])))
                                       : static_cast<T>(__builtin_sqrt(static_cast<double>(mean_square[i])));

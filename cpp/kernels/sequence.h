@@ -7,8 +7,7 @@
 //   b. x(t) and h(t-1) are two operands of one product: [x, h] is never assembled.
 //   c. Panels are the outer loop, rows the inner one: a panel is read from the cache for all rows of the shard.
 //   d. Direction, raggedness, batch order and strides are all in the row pointers of the plan; the loop sees only
-//   packed
-//      steps, of which rows [0, active[t]) exist at step t.
+//      packed steps, of which rows [0, active[t]) exist at step t.
 //   e. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
 //      epilogue, which overwrites the activations of step t by the gradients of its pre-activations.
 // Equations: docs/derivations.

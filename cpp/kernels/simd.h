@@ -52,8 +52,6 @@ struct Lanes<double> {
 
 template <class T>
 using vec = typename Lanes<T>::type;
-template <class T>
-using ivec = typename Lanes<T>::integer;
 
 template <class T>
 constexpr index_t width = vector_bytes / static_cast<index_t>(sizeof(T));
@@ -180,15 +178,6 @@ SKRNN_INLINE vec<double> at_most(vec<double> bound, vec<double> x) {
 #else
     return bound < x ? bound : x;
 #endif
-}
-
-template <class T>
-SKRNN_INLINE T sum_of_lanes(vec<T> v) {
-    T lanes[width<T>];
-    store<T>(lanes, v);
-    T sum = lanes[0];
-    for (index_t i = 1; i < width<T>; ++i) sum += lanes[i];
-    return sum;
 }
 
 }  // namespace

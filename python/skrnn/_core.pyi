@@ -7,7 +7,7 @@ silently, and a mismatch raises ``ValueError`` or ``TypeError`` naming the argum
 Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import final
 
 import numpy as np
@@ -111,7 +111,7 @@ class RecurrentWeights:
         is the state after reading step t. ``state``: one (N, H) array per state of the cell; None, as a whole or for
         one of them, for zeros. ``output`` (N, T, H), written whole (zeros beyond each row's length), any strides on
         the first two axes; None when only the final state is wanted. ``final_state``: one writable (N, H) array per
-        state, None where not wanted.
+        state, None where not wanted; they may be those of ``state``. No other output may overlap an input.
         """
     def record(
         self,
@@ -189,7 +189,7 @@ def solver_step(
     params: _Float,
     grads: _Float,
     slots: Sequence[_Float],
-    options: Mapping[str, float],
+    options: dict[str, float],
 ) -> float:
     """Clip the gradient by its global norm, then update ``params`` in place, in one pass.
 
