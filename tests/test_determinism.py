@@ -221,6 +221,20 @@ def test_rows_of_large_batches(cell: str, dtype: str, isa: str) -> None:
         assert_same_bits(part, output[rows])
 
 
+def test_few_rows_over_many_steps(cell: str, dtype: str, isa: str) -> None:
+    """One or two rows take another way: x W for a block of steps beforehand. Several blocks, and rows that end in any."""
+    p = problem(cell, Case(input_size=7, hidden_size=19, n_rows=9, n_steps=61, lengths="ragged"))
+    frozen = recurrent(p, dtype).freeze()
+    output, _ = frozen.forward(p.X.astype(dtype), lengths=p.lengths, state=given(p.state, dtype))
+    for rows in ([0], [1], [2, 3], [8, 4], [7, 5]):
+        part, _ = frozen.forward(
+            p.X[rows].astype(dtype),
+            lengths=p.lengths[rows],
+            state=given(tuple(s[:, rows] for s in p.state), dtype),
+        )
+        assert_same_bits(part, output[rows])
+
+
 def test_rows_of_dense_and_softmax(dtype: str, isa: str, rng: np.random.Generator) -> None:
     dense = Dense(37, 21, dtype=dtype, random_state=1)
     X = rng.standard_normal((29, 37)).astype(dtype)

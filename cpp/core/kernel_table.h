@@ -27,6 +27,10 @@ inline constexpr int tile_vectors = 4;
 /// Packed steps that a weight gradient accumulates before it moves to the next block of its operands.
 inline constexpr index_t gradient_block = 256;
 
+/// Shards of so few rows compute x W + b beforehand, for so many steps at a time.
+inline constexpr index_t few_rows = 2;
+inline constexpr index_t projection_steps = 24;
+
 /// What `phi` (and, for `linear`, the gates) of a cell is; chosen per call, the same for every cell.
 enum class Activation : int { tanh, relu, linear };
 
@@ -79,8 +83,9 @@ struct ForwardArgs {
     T* const* y_rows;        // [packed steps] -> (hidden_size), written; null: not wanted
     T* states;               // [n_states][state_rows][padded]; before step 0 read, after each step written
     index_t state_rows;
-    T* gates;     // [..][n_slots][padded] activated slots, written; null: not kept (one-stage cells)
-    T* operands;  // [..][padded] operand of the second stage, written; null for one-stage cells
+    T* gates;        // [..][n_slots][padded] activated slots, written; null: not kept (one-stage cells)
+    T* operands;     // [..][padded] operand of the second stage, written; null for one-stage cells
+    T* projections;  // room: [rows][projection_steps][n_slots][padded]; null where not worth it
 };
 
 template <class T>

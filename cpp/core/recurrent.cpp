@@ -139,13 +139,27 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
         plan.point(call.output.data, call.output.row_stride, call.output.time_stride, y_rows.data());
     }
 
-    const ForwardArgs<T> args{
-        plan.steps(), activation_,       input_size_, H,
-        padded,       forward_.data(),   x_rows,      call.output.data != nullptr ? y_rows.data() : nullptr,
-        states,       plan.state_rows(), gates,       operands};
     const double work = static_cast<double>(plan.packed_steps()) * static_cast<double>(data.n_gates * H) *
                         static_cast<double>(input_size_ + H);
-    parallel(std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1))), [&](Team team) {
+    const int n_threads = std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1)));
+    Buffer<T> projections;
+    if (rows <= few_rows * n_threads && plan.longest() > 1)
+        projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
+
+    const ForwardArgs<T> args{plan.steps(),
+                              activation_,
+                              input_size_,
+                              H,
+                              padded,
+                              forward_.data(),
+                              x_rows,
+                              call.output.data != nullptr ? y_rows.data() : nullptr,
+                              states,
+                              plan.state_rows(),
+                              gates,
+                              operands,
+                              projections.data()};
+    parallel(n_threads, [&](Team team) {
         cell_kernels<T>(cell_).forward(args, plan.share(team.thread, team.size),
                                        plan.share(team.thread + 1, team.size));
     });

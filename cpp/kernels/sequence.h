@@ -8,7 +8,10 @@
 //   c. Panels are the outer loop, rows the inner one: a panel is read from the cache for all rows of the shard.
 //   d. Direction, raggedness, batch order and strides are all in the row pointers of the plan; the loop sees only
 //      packed steps, of which rows [0, active[t]) exist at step t.
-//   e. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
+//   e. Where a shard has too few rows to fill tiles, each step would read all weights for very few multiply-adds. There
+//      x W + b is computed beforehand for a block of steps, whose rows do fill tiles, and h U is added to it. The sums
+//      are the same chains, paused in memory in between.
+//   f. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
 //      epilogue, which overwrites the activations of step t by the gradients of its pre-activations.
 // Equations: docs/derivations.
 #pragma once
@@ -23,17 +26,64 @@ constexpr int slots_in(Range range) { return range.end - range.begin; }
 /// Vectors of hidden units in a full panel of a stage with that many slots.
 constexpr int units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
 
+/// Sums of x W + b for the (step, row) pairs of some steps, panel by panel: [panel][pair][line].
+template <class T>
+struct Projection {
+    const T* sums = nullptr;  // null: there is none, x W belongs to the product of the step
+    index_t pairs = 0;
+    index_t pair = 0;  // that of the shard's first row at the step in question
+};
+
+/// Where a stage's panels lie in the packed weights, and how its slots lie in a tile.
+template <class Cell, int J>
+struct StageLayout {
+    static constexpr Stage stage = Cell::data.stages[J];
+    static constexpr int n_slots = slots_in(stage.slots), x_slots = slots_in(stage.x), h_slots = slots_in(stage.h);
+    static constexpr int x_offset = stage.x.begin - stage.slots.begin, h_offset = stage.h.begin - stage.slots.begin;
+    static constexpr int full = units_per_panel(n_slots);  // vectors of units in all panels but the last
+    /// Whether the products with x and with h make the same slots, and can be one.
+    static constexpr bool together = x_offset == h_offset && x_slots == h_slots;
+};
+
+template <class T>
+SKRNN_INLINE void copy_vectors(T* to, const T* from, index_t n) {
+    for (index_t i = 0; i < n; i += width<T>) store<T>(to + i, load<T>(from + i));
+}
+
+/// Writes the projection of one stage; returns where the next stage's weights begin.
+template <class Cell, int J, class T>
+SKRNN_INLINE const T* project_stage(const ForwardArgs<T>& args, const T* const* x_rows, index_t pairs, const T* panel,
+                                    T* sums) {
+    using L = StageLayout<Cell, J>;
+    constexpr index_t W = width<T>;
+    const index_t unit_vectors = args.padded_size / W;
+    for (index_t u0 = 0; u0 < unit_vectors; u0 += L::full) {
+        const index_t units = unit_vectors - u0 < L::full ? unit_vectors - u0 : L::full;
+        const index_t line = L::n_slots * units * W;
+        const T* const bias = panel;
+        const T* const x_panel = bias + line;
+        panel = x_panel + (args.input_size * L::x_slots + args.hidden_size * L::h_slots) * units * W;
+        for_row_tiles(0, pairs, [&](index_t pair, index_t rows) {
+            T* const out = sums + pair * line;
+            for (index_t r = 0; r < rows; ++r) copy_vectors<T>(out + r * line, bias, line);
+            const Operand<T> operand{x_rows + pair, 0, 1, args.input_size, x_panel};
+            T* const x_out = out + L::x_offset * units * W;
+            run_tile<T>(rows, L::x_slots * units, {&operand, 1, x_out, line, x_out, line});
+        });
+        sums += pairs * line;
+    }
+    return panel;
+}
+
 template <class Cell, class A, int J, class T>
 SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index_t row_begin, index_t row_end,
-                                    const T* panel) {
+                                    const T* panel, Projection<T> projection) {
+    using L = StageLayout<Cell, J>;
     constexpr CellData data = Cell::data;
-    constexpr Stage stage = data.stages[J];
+    constexpr Stage stage = L::stage;
+    constexpr int n_slots = L::n_slots;
     constexpr index_t W = width<T>;
-    constexpr int n_slots = slots_in(stage.slots), x_slots = slots_in(stage.x), h_slots = slots_in(stage.h);
-    constexpr int x_offset = stage.x.begin - stage.slots.begin, h_offset = stage.h.begin - stage.slots.begin;
-    constexpr bool together = x_offset == h_offset && x_slots == h_slots;
     constexpr bool last = J + 1 == data.n_stages;
-    constexpr int full = units_per_panel(n_slots);
 
     const index_t H = args.padded_size, state_stride = args.state_rows * H;
     const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
@@ -41,13 +91,17 @@ SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index
     const index_t unit_vectors = H / W;
     alignas(64) T sums[row_tile * tile_vectors * W];
 
-    for (index_t u0 = 0; u0 < unit_vectors; u0 += full) {
-        const index_t units = unit_vectors - u0 < full ? unit_vectors - u0 : full;
+    for (index_t u0 = 0; u0 < unit_vectors; u0 += L::full) {
+        const index_t units = unit_vectors - u0 < L::full ? unit_vectors - u0 : L::full;
         const index_t line = n_slots * units * W;  // one row of the tile
         const T* const bias = panel;
         const T* const x_panel = bias + line;
-        const T* const h_panel = x_panel + args.input_size * x_slots * units * W;
-        panel = h_panel + args.hidden_size * h_slots * units * W;
+        const T* const h_panel = x_panel + args.input_size * L::x_slots * units * W;
+        panel = h_panel + args.hidden_size * L::h_slots * units * W;
+
+        const bool projected = projection.sums != nullptr;
+        const T* const begun = projected ? projection.sums + u0 * W * n_slots * projection.pairs : bias;
+        const index_t begun_stride = projected ? line : 0;
 
         for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
             const T* h_rows[row_tile];
@@ -55,17 +109,16 @@ SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index
                 h_rows[r] = J == 0 ? args.states + (before + row + r) * H : args.operands + (gate_at + row + r) * H;
             const Operand<T> operands[2] = {{args.x_rows + first + row, 0, 1, args.input_size, x_panel},
                                             {h_rows, 0, 1, args.hidden_size, h_panel}};
-            if constexpr (together) {
-                run_tile<T>(rows, n_slots * units, {operands, 2, bias, 0, sums, line});
+            const T* const init = begun + (projection.pair + row - row_begin) * begun_stride;
+            if constexpr (L::together) {
+                run_tile<T>(rows, n_slots * units,
+                            {operands + projected, 2 - projected, init, begun_stride, sums, line});
             } else {
-                T* const x_sums = sums + x_offset * units * W;
-                T* const h_sums = sums + h_offset * units * W;
-                for (index_t r = 0; r < rows; ++r)
-                    for (int q = 0; q < n_slots; ++q)
-                        for (index_t u = 0; u < units; ++u)
-                            store<T>(sums + r * line + (q * units + u) * W, load<T>(bias + (q * units + u) * W));
-                run_tile<T>(rows, x_slots * units, {operands, 1, x_sums, line, x_sums, line});
-                run_tile<T>(rows, h_slots * units, {operands + 1, 1, h_sums, line, h_sums, line});
+                for (index_t r = 0; r < rows; ++r) copy_vectors<T>(sums + r * line, init + r * begun_stride, line);
+                T* const x_sums = sums + L::x_offset * units * W;
+                T* const h_sums = sums + L::h_offset * units * W;
+                if (!projected) run_tile<T>(rows, L::x_slots * units, {operands, 1, x_sums, line, x_sums, line});
+                run_tile<T>(rows, L::h_slots * units, {operands + 1, 1, h_sums, line, h_sums, line});
             }
 
             for (index_t r = 0; r < rows; ++r) {
@@ -96,13 +149,45 @@ SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index
     return panel;
 }
 
+/// All stages of step t; the projection of the later ones follows that of the first.
+template <class Cell, class A, class T>
+SKRNN_INLINE void forward_step(const ForwardArgs<T>& args, index_t t, index_t row_begin, index_t row_end,
+                               Projection<T> projection) {
+    const T* panel = forward_stage<Cell, A, 0, T>(args, t, row_begin, row_end, args.weights, projection);
+    if constexpr (Cell::data.n_stages > 1) {
+        if (projection.sums != nullptr)
+            projection.sums += slots_in(Cell::data.stages[0].slots) * args.padded_size * projection.pairs;
+        forward_stage<Cell, A, 1, T>(args, t, row_begin, row_end, panel, projection);
+    }
+}
+
 template <class Cell, class A, class T>
 void forward_loop(const ForwardArgs<T>& args, index_t row_begin, index_t row_end) {
-    for (index_t t = 0; t < args.steps.steps; ++t) {
+    const auto rows_at = [&](index_t t) {
         const index_t end = args.steps.active[t] < row_end ? args.steps.active[t] : row_end;
-        if (end <= row_begin) break;
-        const T* panel = forward_stage<Cell, A, 0, T>(args, t, row_begin, end, args.weights);
-        if constexpr (Cell::data.n_stages > 1) forward_stage<Cell, A, 1, T>(args, t, row_begin, end, panel);
+        return end > row_begin ? end - row_begin : 0;
+    };
+    if (args.projections == nullptr || row_end - row_begin > few_rows) {
+        for (index_t t = 0; t < args.steps.steps && rows_at(t) > 0; ++t)
+            forward_step<Cell, A, T>(args, t, row_begin, row_begin + rows_at(t), Projection<T>{});
+        return;
+    }
+
+    T* const sums = args.projections + row_begin * projection_steps * Cell::data.n_slots * args.padded_size;
+    const T* x_rows[few_rows * projection_steps];
+    for (index_t start = 0; start < args.steps.steps && rows_at(start) > 0;) {
+        index_t pairs = 0, end = start;
+        for (; end < args.steps.steps && end < start + projection_steps; ++end)
+            for (index_t row = 0; row < rows_at(end); ++row)
+                x_rows[pairs++] = args.x_rows[args.steps.first[end] + row_begin + row];
+        const T* panel = project_stage<Cell, 0, T>(args, x_rows, pairs, args.weights, sums);
+        if constexpr (Cell::data.n_stages > 1)
+            project_stage<Cell, 1, T>(args, x_rows, pairs, panel,
+                                      sums + slots_in(Cell::data.stages[0].slots) * args.padded_size * pairs);
+        for (index_t pair = 0; start < end; ++start) {
+            forward_step<Cell, A, T>(args, start, row_begin, row_begin + rows_at(start), {sums, pairs, pair});
+            pair += rows_at(start);
+        }
     }
 }
 
