@@ -222,7 +222,7 @@ def test_rows_of_large_batches(cell: str, dtype: str, isa: str) -> None:
 
 
 def test_few_rows_over_many_steps(cell: str, dtype: str, isa: str) -> None:
-    """One or two rows take another way: x W for a block of steps beforehand. Several blocks, and rows that end in any."""
+    """One or two rows take another way: x W for a block of steps beforehand. Here are several blocks, ragged rows."""
     p = problem(cell, Case(input_size=7, hidden_size=19, n_rows=9, n_steps=61, lengths="ragged"))
     frozen = recurrent(p, dtype).freeze()
     output, _ = frozen.forward(p.X.astype(dtype), lengths=p.lengths, state=given(p.state, dtype))
