@@ -23,7 +23,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from cases import Array
 from running import assert_same_bits
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn.nn import Trainer
+from skrnn.nn import Trainer, log_softmax, softmax
 
 ESTIMATORS = (RNNClassifier, RNNRegressor)
 
@@ -115,6 +115,7 @@ RAGGED_FORMS: dict[str, Callable[[list[Array]], Any]] = {
     "list of lists": lambda X: [x.tolist() for x in X],
     "list of data frames": data_frames,
     "array of arrays": object_array,
+    "series of arrays": lambda X: pytest.importorskip("pandas").Series(X, index=np.arange(len(X))[::-1]),
     "padded": padded,
     "padded more": lambda X: padded(X, 20),
     "padded, order F": lambda X: np.asfortranarray(padded(X)),
@@ -238,7 +239,13 @@ BAD_X: dict[str, tuple[Callable[[list[Array]], Any], str]] = {
     "no steps": (lambda X: with_item(X, 3, X[3][:0]), r"(?s)0 time step.*X\[3\]"),
     "no features": (lambda X: with_item(X, 3, X[3][:, :0]), r"(?s)0 feature.*X\[3\]"),
     "other features": (lambda X: with_item(X, 9, X[9][:, :1]), r"(?s)X\[9\] has 1 feature.*2"),
-    "words": (lambda X: with_item(X, 9, [["a", "b"]]), r"X\[9\]"),
+    "words": (lambda X: with_item(X, 9, [["a", "b"]]), r"X\[9\].*strings"),
+    "numbers as words": (lambda X: with_item(X, 9, X[9].astype(str)), r"X\[9\].*strings"),
+    "words among objects": (lambda X: with_item(X, 9, np.array([["1", 2.0]], object)), r"X\[9\].*strings"),
+    "dates": (lambda X: with_item(X, 9, X[9].astype("M8[s]")), r"X\[9\].*dates"),
+    "a grid of dates": (lambda X: padded(X).astype("M8[s]"), r"X .*dates"),
+    "a mask": (lambda X: with_item(X, 9, np.ma.masked_less(X[9], 0)), r"X\[9\] is a masked array"),
+    "a masked grid": (lambda X: np.ma.masked_invalid(padded(X)), r"X is a masked array"),
     "complex": (lambda X: with_item(X, 9, X[9] + 1j), r"(?s)[Cc]omplex.*X\[9\]"),
     "too deep": (lambda X: with_item(X, 9, X[9][None]), r"(?s)X\[9\].*3 dim"),
     "ragged inside": (lambda X: with_item(X, 9, [[1, 2], [3]]), r"X\[9\]"),
@@ -311,6 +318,7 @@ BAD_PARAMETERS: list[tuple[str, Any]] = [
     ("num_layers", 0),
     ("bidirectional", "yes"),
     ("activation", "sigmoid"),
+    ("activation", "linear"),
     ("dropout", 1.0),
     ("dropout", -0.1),
     ("solver", "lbfgs"),
@@ -323,6 +331,7 @@ BAD_PARAMETERS: list[tuple[str, Any]] = [
     ("epsilon", 0),
     ("alpha", -1e-3),
     ("max_grad_norm", 0.0),
+    ("max_grad_norm", float("nan")),
     ("batch_size", 0),
     ("batch_size", "all"),
     ("max_iter", 0),
@@ -335,6 +344,8 @@ BAD_PARAMETERS: list[tuple[str, Any]] = [
     ("random_state", "seed"),
     ("verbose", "loud"),
     ("dtype", "float16"),
+    ("dtype", None),
+    ("dtype", np.float16),
 ]
 
 
@@ -409,10 +420,46 @@ def test_fit_returns_self_and_sets_only_what_it_says(kind: type) -> None:
     assert vars(model) == state, "predict changes nothing"
 
 
+def fit_and_fail(model: Any, X: Any, y: Any, patch: pytest.MonkeyPatch, fault: str) -> None:
+    """Fit on other data, and fail at one stage or another."""
+    if fault == "y":
+        y = np.where(y == 0, np.nan, 1.0)
+    if fault == "training":
+        patch.setattr(Trainer, "step", lambda *_: 1 / 0)
+    if fault == "hold-out":
+        model.set_params(early_stopping=True, validation_fraction=0.999)
+    with pytest.raises((ValueError, ZeroDivisionError)):
+        model.fit([np.hstack([x, x]) for x in X], y)
+    patch.undo()
+
+
+@pytest.mark.parametrize("fault", ["y", "training", "hold-out"])
+def test_a_failed_fit_leaves_no_trace(kind: type, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = ragged()
+    model = make(kind)
+    fit_and_fail(model, X, y, monkeypatch, fault)
+    assert not [name for name in vars(model) if name.endswith("_")]
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    labels = np.where(y == 0, 5, 7)
+    model = make(kind).fit(X, labels)
+    before, want = copy.copy(vars(model)), answers(model, X)
+    fit_and_fail(model, X, y, monkeypatch, fault)
+    model.set_params(early_stopping=False, validation_fraction=0.1)
+    assert vars(model) == before
+    assert_same_bits(answers(model, X), want)
+
+
 def test_random_state_of_every_kind(kind: type) -> None:
     X, y = ragged()
     for seed in (np.random.RandomState(1), np.random.default_rng(1), None):
         assert np.isfinite(answers(make(kind, random_state=seed).fit(X, y), X)).all()
+    np.random.seed(3)  # noqa: NPY002
+    model = make(kind, random_state=None)
+    want, other = answers(model.fit(X, y), X), answers(model.fit(X, y), X)
+    np.random.seed(3)  # noqa: NPY002
+    assert_same_bits(answers(model.fit(X, y), X), want, "NumPy's global state, as everywhere in scikit-learn")
+    assert not np.array_equal(other, want)
     first, second = (np.random.RandomState(1) for _ in range(2))
     assert_same_bits(
         answers(make(kind, random_state=first).fit(X, y), X),
@@ -440,9 +487,17 @@ def test_weights_are_those_of_pytorch(name: str) -> None:
             theirs = torch.softmax(head(last), 0).numpy()
             # Two layers of at most 12 steps in float32 on both sides; see tolerances.py.
             np.testing.assert_allclose(shares, theirs, rtol=0, atol=40 * np.finfo(np.float32).eps)
-    for weights in model.weights_.values():
+    want = model.predict_proba(X)
+    for name, weights in model.weights_.items():
         with pytest.raises(ValueError, match="read-only"):
             weights[...] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            weights.flags.writeable = True
+        with pytest.raises(TypeError, match="item assignment"):
+            model.weights_[name] = np.zeros_like(weights)
+    assert_same_bits(pickle.loads(pickle.dumps(model)).predict_proba(X), want)
+    with pytest.raises(NotFittedError):
+        make().weights_  # noqa: B018
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -470,7 +525,8 @@ def test_labels_of_any_type(labels: Array) -> None:
     # Three shares, each rounded, of a sum that was rounded.
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=0, atol=8 * np.finfo(np.float32).eps)
     np.testing.assert_array_equal(model.predict(X), model.classes_[shares.argmax(axis=1)])
-    np.testing.assert_array_equal(model.predict_log_proba(X), np.log(shares))
+    # A share has some roundings, whose relative error is the absolute one of its logarithm.
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(shares), rtol=0, atol=8 * np.finfo(np.float32).eps)
     assert model.score(X, y) == np.mean(model.predict(X) == y)
 
 
@@ -492,11 +548,51 @@ def test_regression_of_several_numbers() -> None:
     assert_same_bits(column.predict(X)[:, 0], one.predict(X))
 
 
-def test_a_constant_target() -> None:
+@pytest.mark.parametrize("value", [3.0, 0.1, 0.0, -1e300, 1e-300])
+def test_a_constant_target(value: float) -> None:
     X, _ = ragged()
-    predicted = make(RNNRegressor).fit(X, np.full(60, 3.0)).predict(X)
-    assert np.isfinite(predicted).all()
-    assert np.max(np.abs(predicted - 3)) < 1
+    predicted = make(RNNRegressor).fit(X, np.full(60, value)).predict(X)
+    np.testing.assert_allclose(predicted, value, rtol=10 * np.finfo(float).eps, atol=0)  # roundings of a mean
+    assert len(set(predicted)) == 1
+
+
+@pytest.mark.parametrize(("offset", "factor"), [(1.7e9, 1.0), (-1e12, 1e-2), (0.0, 1e200), (0.0, 1e-300)])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_targets_of_any_size(offset: float, factor: float, early_stopping: bool) -> None:
+    """Seconds since 1970, say: the network, in float32, sees none of it."""
+    X, _ = ragged(200)
+    y = np.array([x[-1, 0] for x in X])
+    settings = {"max_iter": 40, "learning_rate_init": 0.02, "early_stopping": early_stopping}
+    want = make(RNNRegressor, **settings).fit(X, y).predict(X)
+    model = make(RNNRegressor, **settings).fit(X, offset + factor * y)
+    got = (model.predict(X) - offset) / factor
+    assert np.mean((got - y) ** 2) < 0.1 * np.var(y)
+    rounding = 4 * np.finfo(float).eps * abs(offset / factor)
+    # The target's own rounding, and what training makes of the difference.
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-2 + rounding)
+    np.testing.assert_array_equal(model.predict(X[:1]), model.predict(X)[:1])
+
+
+def test_scale_is_that_of_what_is_trained_on() -> None:
+    """Not of what is held out: else the validation loss would know what it must not."""
+    X, _ = ragged(40)
+    y = np.arange(40.0)
+    model = make(RNNRegressor, early_stopping=True, validation_fraction=0.25).fit(X, y)
+    means = np.array([model.y_mean_[0] * 30])
+    assert means != pytest.approx(np.mean(y) * 30), "of all"
+    np.testing.assert_allclose(means, np.rint(means), rtol=1e-12, err_msg="the mean of 30 whole numbers")
+
+
+def test_log_probabilities_are_finite() -> None:
+    X, y = ragged(40)
+    model = make(max_iter=60, learning_rate_init=0.02).fit(X, y)
+    with np.errstate(under="ignore"):
+        sure = log_softmax(1000 * np.log(model.predict_proba(X)))
+    assert (softmax(1000 * np.log(model.predict_proba(X))) == 0).any()
+    assert np.isfinite(sure).all()
+    together = model.predict_log_proba(X)
+    for rows in ([0], [39], [3, 1, 4, 1, 5]):
+        assert_same_bits(model.predict_log_proba([X[n] for n in rows]), together[rows])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -611,8 +707,11 @@ def test_early_stopping_holds_out_in_proportion() -> None:
     X, _ = ragged(60)
     y = np.array([0] * 54 + [1] * 6)
     make(early_stopping=True, validation_fraction=0.34).fit(X, y)
-    with pytest.raises(ValueError, match="class"):
-        make(early_stopping=True).fit(X, np.array([0] * 59 + [1]))
+    for fault in (np.array([0] * 59 + [1]), np.arange(60) % 7):
+        with pytest.raises(ValueError, match=r"validation_fraction=0.1 .*class"):
+            make(early_stopping=True).fit(X, fault)
+    with pytest.raises(ValueError, match=r"validation_fraction=0.999 .*none is left"):
+        make(RNNRegressor, early_stopping=True, validation_fraction=0.999).fit(X, y)
 
 
 def test_verbose(capsys: pytest.CaptureFixture[str]) -> None:
@@ -698,6 +797,30 @@ def test_large_inputs_are_read_in_parts(kind: type, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(_sequences, "_CHUNK_SIZE", size)
         assert_same_bits(answers(model, X), want)
         assert_same_bits(answers(model, padded(X)), want)
+
+
+def test_one_long_sequence_is_in_a_part_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from skrnn import _sequences
+
+    monkeypatch.setattr(_sequences, "_CHUNK_SIZE", 100)
+    lengths = np.array([5] * 10 + [60] + [5] * 10)
+    starts = lengths.cumsum() - lengths
+    sequences = _sequences.Sequences(np.zeros((lengths.sum(), 1)), starts=starts, lengths=lengths)
+    parts = [range(21)[rows] for rows in sequences.chunks(2)]
+    assert [row for part in parts for row in part] == list(range(21)), "all rows, in their order"
+    assert [len(part) for part in parts] == [10, 1, 10]
+
+
+def test_other_names_of_a_dtype(kind: type) -> None:
+    X, y = ragged()
+    want = answers(make(kind).fit(X, y), X)
+    for dtype in (np.float32, np.dtype("float32")):
+        assert_same_bits(answers(clone(make(kind, dtype=dtype)).fit(X, y), X), want)
+    assert_same_bits(
+        answers(make(kind, max_grad_norm=np.inf).fit(X, y), X), answers(make(kind, max_grad_norm=None).fit(X, y), X)
+    )
+    with pytest.raises(ValueError, match="must be a bool"):
+        make(kind, shuffle=2).fit(X, y)
 
 
 def test_joblib_can_save(kind: type) -> None:

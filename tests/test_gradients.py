@@ -17,6 +17,7 @@ from cases import Array, Case, Problem, covering, problem
 from running import assert_same_bits, given, recurrent, states
 from skrnn import _core
 from skrnn.nn import Recurrent
+from skrnn.testing import gradcheck
 from tolerances import assert_close, backward_tolerance
 
 EPS = np.finfo(np.float64).eps
@@ -375,7 +376,7 @@ def doubling_pair(rate: float, n_features: int, dtype: str, **options: object) -
 def test_dropout_drops_the_right_share_and_scales_the_rest(rate: float, dtype: str) -> None:
     layer = doubling_pair(rate, 50, dtype)
     X = np.ones((40, 30, 50), dtype)
-    mask = layer.record(X).output
+    mask = layer.record(X, step=0).output
     kept = np.dtype(dtype).type(1 / (1 - rate))
     assert set(np.unique(mask)) == {0, kept}
     # 60000 draws: the share of zeros has a standard deviation of at most 0.5 / sqrt(60000) = 0.002; five of them.
@@ -397,7 +398,7 @@ def test_dropout_is_for_training_only(cell: str, dtype: str) -> None:
     want, _ = plain.forward(X)
     for output in (dropping.forward(X)[0], dropping.freeze().forward(X)[0]):
         assert_same_bits(output, want)
-    assert not np.array_equal(dropping.record(X).output, want)
+    assert not np.array_equal(dropping.record(X, step=0).output, want)
 
 
 def test_dropout_is_a_function_of_seed_and_step(dtype: str) -> None:
@@ -408,6 +409,22 @@ def test_dropout_is_a_function_of_seed_and_step(dtype: str) -> None:
     assert_same_bits(doubling_pair(0.5, 20, dtype, random_state=3).record(X, step=4).output, first)
     assert not np.array_equal(layer.record(X, step=5).output, first)
     assert not np.array_equal(doubling_pair(0.5, 20, dtype, random_state=4).record(X, step=4).output, first)
+
+
+def test_dropout_wants_to_know_the_step(dtype: str) -> None:
+    X = np.ones((2, 3, 4), dtype)
+    with pytest.raises(ValueError, match="step must be given"):
+        doubling_pair(0.5, 4, dtype).record(X)
+    for wrong in ("1", 0.5, True):
+        with pytest.raises(TypeError, match="step must be an integer"):
+            doubling_pair(0.5, 4, dtype).record(X, step=wrong)
+    with pytest.raises(ValueError, match="step must be at least 0"):
+        doubling_pair(0.5, 4, dtype).record(X, step=-1)
+    for wrong in ("a", None, True):
+        with pytest.raises(TypeError, match="dropout must be a number"):
+            doubling_pair(wrong, 4, dtype)
+    with pytest.raises(ValueError, match="dropout must be in the range"):
+        doubling_pair(float("nan"), 4, dtype)
 
 
 def test_dropout_of_each_layer_is_its_own() -> None:
@@ -448,3 +465,13 @@ def test_gradients_pass_through_dropout(cell: str, isa: str, bidirectional: bool
         array[...] = at
         got = float(np.sum(gradient * direction))
         assert abs(got - want) <= RTOL * float(np.linalg.norm(gradient)) + noise, name
+
+
+def test_gradcheck_puts_back_what_it_moved() -> None:
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(gradcheck(lambda v: float(np.sum(v**2)), x, 2 * x), 2 * x, rtol=1e-6)
+    with pytest.raises(AssertionError):
+        gradcheck(lambda v: float(np.sum(v**2)), x, x)
+    with pytest.raises(ZeroDivisionError):
+        gradcheck(lambda _: 1 / 0, x, x)
+    np.testing.assert_array_equal(x, [1.0, 2.0])

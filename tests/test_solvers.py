@@ -248,3 +248,17 @@ def test_classes(dtype: str, kind: Any, arguments: dict[str, Any], solver: str, 
     before = parameters.values.copy()
     moving.step(gradient)
     np.testing.assert_array_equal(parameters.values, before)
+
+
+def test_what_is_not_parameters_is_refused() -> None:
+    parameters = Parameters({"weight": (4, 3), "bias": (5,)}, np.dtype("float32"))
+    for wrong in (parameters.values, parameters.views, [parameters], None):
+        with pytest.raises(TypeError, match=r"parameters must be a skrnn\.nn\.Parameters"):
+            SGD(wrong)
+        with pytest.raises(TypeError, match=r"gradients must be a skrnn\.nn\.Parameters"):
+            SGD(parameters).step(wrong)
+    with pytest.raises(TypeError, match="gradients has dtype float64"):
+        SGD(parameters).step(Parameters({"weight": (4, 3), "bias": (5,)}, np.dtype("float64")))
+    for shapes in ({"weight": (3, 4), "bias": (5,)}, {"bias": (5,), "weight": (4, 3)}, {"weight": (4, 3)}):
+        with pytest.raises(ValueError, match="names and shapes"):
+            SGD(parameters).step(Parameters(shapes, np.dtype("float32")))

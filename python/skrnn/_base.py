@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skrnn._params import Choices, Constraint, Instances, Integers, Reals, check_parameters
+from skrnn._params import Booleans, Choices, Constraint, Dtypes, Instances, Integers, Reals, check_parameters
 from skrnn._sequences import Sequences, check_sequences
 from skrnn._training import Examples, Schedule, train
 from skrnn.nn import (
@@ -27,11 +29,11 @@ from skrnn.nn import (
     Solver,
     Trainer,
 )
-from skrnn.nn.recurrent import ACTIVATIONS, CELLS
+from skrnn.nn.recurrent import CELLS
 
 Array = NDArray[Any]
 
-_BOOLEAN = (Instances((bool, np.bool_)),)
+_BOOLEAN = (Booleans(),)
 
 
 class RecurrentEstimator(BaseEstimator):
@@ -46,7 +48,7 @@ class RecurrentEstimator(BaseEstimator):
         "hidden_size": (Integers(1),),
         "num_layers": (Integers(1),),
         "bidirectional": _BOOLEAN,
-        "activation": (Choices(ACTIVATIONS),),
+        "activation": (Choices(("tanh", "relu")),),
         "dropout": (Reals(0, 1),),
         "solver": (Choices(("sgd", "adam", "adamw", "rmsprop")),),
         "learning_rate_init": (Reals(0, closed_low=False),),
@@ -56,7 +58,7 @@ class RecurrentEstimator(BaseEstimator):
         "beta_2": (Reals(0, 1),),
         "epsilon": (Reals(0, closed_low=False),),
         "alpha": (Reals(0),),
-        "max_grad_norm": (Reals(0, closed_low=False), Instances((type(None),))),
+        "max_grad_norm": (Reals(0, closed_low=False, closed_high=True), Instances((type(None),))),
         "batch_size": (Integers(1), Choices(("auto",))),
         "max_iter": (Integers(1),),
         "shuffle": _BOOLEAN,
@@ -69,7 +71,7 @@ class RecurrentEstimator(BaseEstimator):
             Instances((np.random.RandomState, np.random.Generator, type(None))),
         ),
         "verbose": (*_BOOLEAN, Integers(0)),
-        "dtype": (Choices(("float32", "float64")),),
+        "dtype": (Dtypes(),),
     }
 
     def __init__(
@@ -132,6 +134,15 @@ class RecurrentEstimator(BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_network")
+
+    @property
+    def weights_(self) -> Mapping[str, Array]:
+        """Weights by PyTorch's names, read-only."""
+        check_is_fitted(self)
+        return self._network.weights
+
     def _begin_fit(self, X: Any, y: Any) -> Sequences:
         """Begin a fit: check the parameters and ``X``, and that ``y`` is there."""
         check_parameters(self, self._constraints)
@@ -139,38 +150,38 @@ class RecurrentEstimator(BaseEstimator):
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         return check_sequences(self, X, np.dtype(self.dtype), reset=True)
 
+    def _split(
+        self, examples: Examples, rng: np.random.Generator, stratify: Array | None = None
+    ) -> tuple[Examples, Examples | None]:
+        """Return the examples to train on, and those to hold out if any; ``stratify`` keeps classes in proportion."""
+        if not self.early_stopping:
+            return examples, None
+        return _hold_out(examples, self.validation_fraction, stratify, rng)
+
     def _train(
         self,
-        sequences: Sequences,
-        target: Array,
+        training: Examples,
+        validation: Examples | None,
         n_outputs: int,
         loss: str,
-        stratify: Array | None = None,
-    ) -> SequenceNetwork:
-        """Train a new network and set the attributes that tell how that went.
+        rng: np.random.Generator,
+    ) -> None:
+        """Train a new network and keep it, with the attributes that tell how that went.
 
         Parameters
         ----------
-        sequences : Sequences
-            From :meth:`_begin_fit`.
-        target : ndarray
-            What ``loss`` compares the outputs with.
+        training, validation : Examples
+            From :meth:`_split`, the targets as ``loss`` compares them with the outputs.
         n_outputs : int
             Units of the output layer.
         loss : str
             A name from ``skrnn.nn.losses``.
-        stratify : ndarray, default=None
-            Classes to keep in proportion when holding out examples.
-
-        Returns
-        -------
-        SequenceNetwork
-            For :meth:`_keep`.
+        rng : numpy.random.Generator
+            Draws the first weights and shuffles.
         """
-        rng = _generator(self.random_state)
         recurrent = Recurrent(
             self.cell,
-            input_size=sequences.n_features,
+            input_size=training.sequences.n_features,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
             bidirectional=bool(self.bidirectional),
@@ -182,9 +193,6 @@ class RecurrentEstimator(BaseEstimator):
         head = Dense(recurrent.output_size, n_outputs, dtype=self.dtype, random_state=rng)
         network = SequenceNetwork(recurrent, head)
 
-        training, validation = Examples(sequences, target), None
-        if self.early_stopping:
-            training, validation = _hold_out(training, self.validation_fraction, stratify, rng)
         schedule = self._make_schedule(len(training))
         solver = self._make_solver(network.parameters, schedule.batch_size)
         history = train(
@@ -202,12 +210,7 @@ class RecurrentEstimator(BaseEstimator):
         self.loss_ = history.loss_curve[-1] if history.loss_curve else math.inf
         self.best_loss_ = history.best_loss
         self.validation_loss_curve_ = history.validation_loss_curve if validation is not None else None
-        return network
-
-    def _keep(self, network: SequenceNetwork) -> None:
-        """Keep what :meth:`_train` returned as the fitted network."""
-        self._network = network.freeze()
-        self.weights_ = self._network.weights
+        self._network: FrozenSequenceNetwork = network.freeze()
 
     def _make_solver(self, parameters: Parameters, batch_size: int) -> Solver:
         max_grad_norm = math.inf if self.max_grad_norm is None else self.max_grad_norm
@@ -245,19 +248,29 @@ class RecurrentEstimator(BaseEstimator):
 
     def _run_network(self, X: Any) -> Array:
         """Check ``X`` and return the outputs of the fitted network, (n_samples, n_outputs)."""
-        network: FrozenSequenceNetwork | None = getattr(self, "_network", None)
-        if network is None:
-            check_is_fitted(self)
-            raise AssertionError("a fitted estimator holds a network")
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises; asked at every call, it would cost more than a small network
+        network = self._network
         sequences = check_sequences(self, X, network.dtype, reset=False)
         outputs = [network.forward(*sequences.batch(rows)) for rows in sequences.chunks(network.config.output_size)]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
 
-def _generator(random_state: Any) -> np.random.Generator:
-    """Return the generator that a ``random_state`` stands for."""
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31, size=4))
+@contextmanager
+def all_or_nothing(estimator: RecurrentEstimator) -> Iterator[None]:
+    """Put all attributes back when a fit fails, so that none is left from a model that never was."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """Return the generator that a ``random_state`` stands for; None is NumPy's global state, as in scikit-learn."""
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(check_random_state(random_state).randint(2**31, size=4))
     return np.random.default_rng(random_state)
 
 
@@ -267,9 +280,22 @@ def _hold_out(
     """Split at random; return what is left and what is held out."""
     from sklearn.model_selection import train_test_split  # slow to import, rarely needed
 
+    n_held_out = math.ceil(fraction * len(examples))
+    n_kept = len(examples) - n_held_out
+    held = f"validation_fraction={fraction} holds out {n_held_out} of {len(examples)} sequences"
+    if n_kept == 0:
+        raise ValueError(f"{held}, so that none is left to train on.")
+    if stratify is not None:
+        counts = np.unique(stratify, return_counts=True)[1]
+        if counts.min() < 2:
+            raise ValueError(f"{held}, stratified by class, so each class needs two sequences, but one has only one.")
+        if min(n_held_out, n_kept) < len(counts):
+            raise ValueError(
+                f"{held} and leaves {n_kept}; both parts need at least one of each of the {len(counts)} classes."
+            )
     kept, held_out = train_test_split(
         np.arange(len(examples)),
-        test_size=fraction,
+        test_size=n_held_out,
         stratify=stratify,
         random_state=int(rng.integers(2**31)),
     )

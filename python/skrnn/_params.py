@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skrnn.nn._checks import check_dtype
+
 
 class Constraint(Protocol):
     """A set of values that can name itself: ``str(constraint)`` completes "must be ..."."""
@@ -36,21 +38,50 @@ class Integers:
 
 @dataclass(frozen=True)
 class Reals:
-    """Finite numbers between two ends, each of which may belong to the set or not."""
+    """Numbers between two ends, each of which may belong to the set or not."""
 
     low: float
     high: float = math.inf
     closed_low: bool = True
+    closed_high: bool = False
 
     def accepts(self, value: Any) -> bool:
         """Whether ``value`` is in the set."""
         if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
             return False
         above = value >= self.low if self.closed_low else value > self.low
-        return bool(above and value < self.high)
+        below = value <= self.high if self.closed_high else value < self.high
+        return bool(above and below)
 
     def __str__(self) -> str:
-        return f"a float in the range {'[' if self.closed_low else '('}{self.low}, {self.high})"
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"a float in the range {left}{self.low}, {self.high}{right}"
+
+
+class Booleans:
+    """True and False, Python's or NumPy's."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        return isinstance(value, (bool, np.bool_))
+
+    def __str__(self) -> str:
+        return "a bool"
+
+
+class Dtypes:
+    """What names float32 or float64."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        try:
+            check_dtype(value)
+        except ValueError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return "'float32' or 'float64'"
 
 
 @dataclass(frozen=True)

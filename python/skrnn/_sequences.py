@@ -62,12 +62,24 @@ class Sequences:
     def chunks(self, n_hidden: int) -> Iterator[slice]:
         """Cut the rows into parts that, with ``n_hidden`` numbers a step, fit into little memory.
 
-        Since no row's result depends on its neighbours, neither does it on these cuts.
+        A part is as long as its own longest row alone demands. Since no row's result depends on its
+        neighbours, neither does it on these cuts.
         """
-        n_steps = self._steps.shape[1] if self._lengths is None else int(self._lengths.max())
-        n_rows = max(1, _CHUNK_SIZE // (n_steps * max(self.n_features, n_hidden)))
-        for start in range(0, len(self), n_rows):
-            yield slice(start, start + n_rows)
+        n_rows = len(self)
+        # (rows x steps) that fit
+        size = _CHUNK_SIZE // max(self.n_features, n_hidden)
+        longest = self._steps.shape[1] if self._lengths is None else int(self._lengths.max())
+        if self._lengths is None or n_rows * longest <= size:
+            step = max(1, size // longest)
+            yield from (slice(start, start + step) for start in range(0, n_rows, step))
+            return
+        start = longest = 0
+        for row, length in enumerate(self._lengths.tolist()):
+            longest = max(longest, length)
+            if row > start and (row + 1 - start) * longest > size:
+                yield slice(start, row)
+                start, longest = row, length
+        yield slice(start, n_rows)
 
     def subset(self, rows: NDArray[np.int64]) -> Sequences:
         """Return the sequences ``rows``."""
@@ -100,8 +112,9 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     TypeError, ValueError
         With scikit-learn's texts where it has one, and the sample and step otherwise.
     """
-    if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object:
-        X = list(X)
+    _refuse_odd_arrays(X, "X")
+    if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
+        X = list(X)  # an array or series that holds sequences
     if isinstance(X, (list, tuple)) and not (reset and _is_nested_table(X)):
         sequences, names = _from_list(estimator, X, dtype)
     elif isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) < 3:
@@ -112,6 +125,19 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     if reset:
         estimator._fitted_on_table = False
     return sequences
+
+
+def _refuse_odd_arrays(value: Any, where: str) -> None:
+    """Refuse what NumPy would turn into numbers without a word."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{where} is a masked array: what is masked would be read. Cut it off, fill it in, or mark steps at the "
+            "end of sequences as padding by NaN."
+        )
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind in ("M", "m", "S", "U"):
+        what = "strings" if kind in "SU" else "dates or times"
+        raise TypeError(f"{where} is not of numbers: it holds {what} (dtype {value.dtype}).")
 
 
 def _is_nested_table(X: Sequence[Any]) -> bool:
@@ -232,9 +258,13 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
 
 def _as_steps(item: Any, sample: int) -> Array:
     """Return one sequence as numbers (n_timesteps, n_features)."""
+    _refuse_odd_arrays(item, f"X[{sample}]")
     try:
         array = np.asarray(item)
+        _refuse_odd_arrays(array, f"X[{sample}]")
         if array.dtype.kind not in "biufc":
+            if any(isinstance(value, (str, bytes, np.datetime64, np.timedelta64)) for value in array.flat):
+                raise TypeError("it holds strings or dates")
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError

@@ -9,8 +9,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from skrnn._base import Array, RecurrentEstimator
-from skrnn.nn import softmax
+from skrnn._base import Array, RecurrentEstimator, all_or_nothing, generator
+from skrnn._training import Examples
+from skrnn.nn import log_softmax, softmax
 
 
 class RNNClassifier(ClassifierMixin, RecurrentEstimator):
@@ -23,17 +24,18 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru", ...}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "gru_reset_before", "mgu"}, default="lstm"
         The recurrent cell: "rnn" is Elman's network, "lstm" long short-term memory, "gru" the gated
-        recurrent unit as PyTorch defines it; a wrong name lists all.
+        recurrent unit as PyTorch defines it, "gru_reset_before" as it was first published, and
+        "mgu" the minimal gated unit.
     hidden_size : int, default=64
         Units in each recurrent layer and direction.
     num_layers : int, default=1
         Recurrent layers on top of each other.
     bidirectional : bool, default=False
         Whether half of the units (``hidden_size`` more) read each sequence from its end.
-    activation : {"tanh", "relu", "linear"}, default="tanh"
-        Nonlinearity of the state. "linear" makes all gates the identity, for tests.
+    activation : {"tanh", "relu"}, default="tanh"
+        Nonlinearity of the state.
     dropout : float, default=0.0
         Probability of dropping an element of what one recurrent layer hands to the next, in [0, 1).
         Without effect on a single layer.
@@ -56,7 +58,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         kept apart from the gradient. The reported losses leave the penalty out.
     max_grad_norm : float or None, default=1.0
         A gradient (of all weights together) of larger Euclidean norm is scaled down to this one;
-        None never clips.
+        None or infinity never clips.
     batch_size : int or "auto", default="auto"
         Sequences in each step, never more than there are. "auto" means a sixteenth of them, but at
         least 8 and at most 32.
@@ -77,10 +79,11 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         See ``tol``.
     random_state : int, RandomState, Generator or None, default=None
         Decides the first weights, the held-out sequences, the order of batches and dropout. An int
-        gives the same model bit by bit at every fit, for any number of threads.
+        gives the same model bit by bit at every fit, for any number of threads. None draws from
+        NumPy's global state, which ``np.random.seed`` sets.
     verbose : bool or int, default=False
         Print a line for each epoch, or for every so many epochs.
-    dtype : {"float32", "float64"}, default="float32"
+    dtype : {"float32", "float64"} or the same as a NumPy dtype, default="float32"
         Precision of weights and arithmetic.
 
     Attributes
@@ -103,7 +106,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         The last of ``loss_curve_``.
     best_loss_ : float
         The smallest validation loss with ``early_stopping``, otherwise training loss.
-    weights_ : dict of str to ndarray
+    weights_ : mapping of str to ndarray
         Weights by PyTorch's names: ``weight_ih_l0`` and so on, as in the ``state_dict`` of
         ``torch.nn.LSTM``, and ``head.weight`` and ``head.bias`` of the dense layer. Read-only.
 
@@ -161,16 +164,22 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
             NaN, in which case the last good weights are kept.
+
+        Notes
+        -----
+        A fit that fails leaves the estimator as it was.
         """
-        sequences = self._begin_fit(X, y)
-        labels = column_or_1d(y, warn=True)
-        assert_all_finite(labels, input_name="y")
-        check_classification_targets(labels)
-        check_consistent_length(sequences, labels)
-        self.classes_, target = np.unique(labels, return_inverse=True)
-        target = target.astype(np.int64)
-        network = self._train(sequences, target, len(self.classes_), "softmax_cross_entropy", stratify=target)
-        self._keep(network)
+        with all_or_nothing(self):
+            sequences = self._begin_fit(X, y)
+            labels = column_or_1d(y, warn=True)
+            assert_all_finite(labels, input_name="y")
+            check_classification_targets(labels)
+            check_consistent_length(sequences, labels)
+            self.classes_, target = np.unique(labels, return_inverse=True)
+            target = target.astype(np.int64)
+            rng = generator(self.random_state)
+            training, validation = self._split(Examples(sequences, target), rng, stratify=target)
+            self._train(training, validation, len(self.classes_), "softmax_cross_entropy", rng)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -217,7 +226,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         return softmax(self._run_network(X))
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of :meth:`predict_proba`, -inf where that is 0.
+        """Return the logarithm of :meth:`predict_proba`, finite also where that rounds to 0.
 
         Parameters
         ----------
@@ -233,6 +242,4 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         NotFittedError, ValueError, TypeError
             As :meth:`predict`.
         """
-        with np.errstate(divide="ignore"):
-            log_probabilities: Array = np.log(self.predict_proba(X))
-        return log_probabilities
+        return log_softmax(self._run_network(X))

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length
 
-from skrnn._base import Array, RecurrentEstimator
+from skrnn._base import Array, RecurrentEstimator, all_or_nothing, generator
+from skrnn._training import Examples
 
 
 class RNNRegressor(RegressorMixin, RecurrentEstimator):
@@ -17,22 +18,23 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
     Recurrent layers read each sequence step by step; a dense layer turns the state in which they
     end into one number for each target. Training minimises half the mean squared error.
 
-    Scale the inputs: features of about unit variance train best. Targets need no scaling: they are
-    standardised inside, and the dense layer undoes that once training is over.
+    Scale the inputs: features of about unit variance train best. Targets need no scaling: the
+    network learns them standardised, and ``predict`` undoes that in float64.
 
     Parameters
     ----------
-    cell : {"rnn", "lstm", "gru", ...}, default="lstm"
+    cell : {"rnn", "lstm", "gru", "gru_reset_before", "mgu"}, default="lstm"
         The recurrent cell: "rnn" is Elman's network, "lstm" long short-term memory, "gru" the gated
-        recurrent unit as PyTorch defines it; a wrong name lists all.
+        recurrent unit as PyTorch defines it, "gru_reset_before" as it was first published, and
+        "mgu" the minimal gated unit.
     hidden_size : int, default=64
         Units in each recurrent layer and direction.
     num_layers : int, default=1
         Recurrent layers on top of each other.
     bidirectional : bool, default=False
         Whether half of the units (``hidden_size`` more) read each sequence from its end.
-    activation : {"tanh", "relu", "linear"}, default="tanh"
-        Nonlinearity of the state. "linear" makes all gates the identity, for tests.
+    activation : {"tanh", "relu"}, default="tanh"
+        Nonlinearity of the state.
     dropout : float, default=0.0
         Probability of dropping an element of what one recurrent layer hands to the next, in [0, 1).
         Without effect on a single layer.
@@ -55,7 +57,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         kept apart from the gradient. The reported losses leave the penalty out.
     max_grad_norm : float or None, default=1.0
         A gradient (of all weights together) of larger Euclidean norm is scaled down to this one;
-        None never clips.
+        None or infinity never clips.
     batch_size : int or "auto", default="auto"
         Sequences in each step, never more than there are. "auto" means a sixteenth of them, but at
         least 8 and at most 32.
@@ -76,10 +78,11 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         See ``tol``.
     random_state : int, RandomState, Generator or None, default=None
         Decides the first weights, the held-out sequences, the order of batches and dropout. An int
-        gives the same model bit by bit at every fit, for any number of threads.
+        gives the same model bit by bit at every fit, for any number of threads. None draws from
+        NumPy's global state, which ``np.random.seed`` sets.
     verbose : bool or int, default=False
         Print a line for each epoch, or for every so many epochs.
-    dtype : {"float32", "float64"}, default="float32"
+    dtype : {"float32", "float64"} or the same as a NumPy dtype, default="float32"
         Precision of weights and arithmetic.
 
     Attributes
@@ -101,7 +104,10 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         The last of ``loss_curve_``.
     best_loss_ : float
         The smallest validation loss with ``early_stopping``, otherwise training loss.
-    weights_ : dict of str to ndarray
+    y_mean_, y_scale_ : ndarray of shape (n_targets,)
+        Mean and standard deviation of the targets trained on, in float64: a prediction is the
+        network's output times ``y_scale_`` plus ``y_mean_``. The scale of a constant target is 0.
+    weights_ : mapping of str to ndarray
         Weights by PyTorch's names: ``weight_ih_l0`` and so on, as in the ``state_dict`` of
         ``torch.nn.LSTM``, and ``head.weight`` and ``head.bias`` of the dense layer, which gives
         targets in their own units. Read-only.
@@ -165,25 +171,31 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
             NaN, in which case the last good weights are kept.
-        """
-        sequences = self._begin_fit(X, y)
-        values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
-        with np.errstate(over="ignore"):
-            assert_all_finite(values.astype(self.dtype), input_name="y")
-        check_consistent_length(sequences, values)
-        self._y_ndim = values.ndim
-        values = values.reshape(len(values), -1)
 
-        # In these units learning rate, clipping and tolerance mean the same for every target.
-        mean, scale = values.mean(axis=0), values.std(axis=0)
-        scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 1.0  # constant but for rounding
-        target = ((values - mean) / scale).astype(self.dtype)
-        network = self._train(sequences, target, values.shape[1], "squared_error")
-        head = network.head.weights
-        head["weight"][...] *= scale[:, np.newaxis]
-        head["bias"][...] = head["bias"] * scale + mean
-        self._keep(network)
+        Notes
+        -----
+        A fit that fails leaves the estimator as it was.
+        """
+        with all_or_nothing(self):
+            sequences = self._begin_fit(X, y)
+            values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+            check_consistent_length(sequences, values)
+            self._y_ndim = values.ndim
+            rng = generator(self.random_state)
+            training, validation = self._split(Examples(sequences, values.reshape(len(values), -1)), rng)
+            self.y_mean_, self.y_scale_ = _mean_and_scale(training.target)
+            training = self._standardize(training)
+            validation = None if validation is None else self._standardize(validation)
+            self._train(training, validation, len(self.y_mean_), "squared_error", rng)
         return self
+
+    def _standardize(self, examples: Examples) -> Examples:
+        """Return the examples with targets in units in which learning rate, clipping and tolerance mean the same."""
+        # Halves, whose difference cannot overflow.
+        distance, scale = 0.5 * examples.target - 0.5 * self.y_mean_, 0.5 * self.y_scale_
+        target = np.divide(distance, scale, out=np.zeros_like(distance), where=scale > 0)
+        with np.errstate(over="ignore"):  # held out, and far from all that was trained on
+            return Examples(examples.sequences, target.astype(self.dtype))
 
     def predict(self, X: Any) -> Array:
         """Return the predicted target of each sequence.
@@ -196,7 +208,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_targets)
-            As many axes as ``y`` had in ``fit``; always float64, computed in the precision ``dtype``.
+            As many axes as ``y`` had in ``fit``; always float64, though the network computes in the
+            precision ``dtype``.
 
         Raises
         ------
@@ -206,4 +219,16 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
             If ``X`` is not as documented or does not go with what was fitted.
         """
         predictions = self._run_network(X).astype(np.float64)
+        predictions *= self.y_scale_
+        predictions += self.y_mean_
         return predictions[:, 0] if self._y_ndim == 1 else predictions
+
+
+def _mean_and_scale(values: Array) -> tuple[Array, Array]:
+    """Return the mean and standard deviation of each column, the latter 0 if it is constant but for rounding."""
+    # Squares would overflow or vanish but for a power of two, which changes no bits.
+    _, exponent = np.frexp(np.abs(values).max(axis=0))
+    values = np.ldexp(values, -exponent)
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 0.0
+    return np.ldexp(mean, exponent), np.ldexp(scale, exponent)

@@ -50,7 +50,7 @@ def num_threads(n: int) -> Iterator[None]:
     Parameters
     ----------
     n : int
-        At least 1.
+        At least 1; or 0 for no cap.
     """
     before = _core.set_num_threads(n)
     try:
@@ -102,10 +102,12 @@ def gradcheck(
     for index in np.ndindex(x.shape):
         center = x[index]
         values = []
-        for offset in (-2.0, -1.0, 1.0, 2.0):
-            x[index] = center + offset * step
-            values.append(function(x))
-        x[index] = center
+        try:
+            for offset in (-2.0, -1.0, 1.0, 2.0):
+                x[index] = center + offset * step
+                values.append(function(x))
+        finally:
+            x[index] = center
         far_left, left, right, far_right = values
         numerical[index] = (8.0 * (right - left) - (far_right - far_left)) / (12.0 * step)
     np.testing.assert_allclose(analytic, numerical, rtol=rtol, atol=atol)

@@ -8,7 +8,7 @@ weights are packed for the processor once, which any number of threads may call.
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
 from skrnn.nn.dropout import Dropout
 from skrnn.nn.initializers import glorot_uniform, orthogonal
-from skrnn.nn.losses import softmax, softmax_cross_entropy, squared_error
+from skrnn.nn.losses import log_softmax, softmax, softmax_cross_entropy, squared_error
 from skrnn.nn.network import FrozenSequenceNetwork, SequenceNetwork
 from skrnn.nn.parameters import Layer, Parameters
 from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentGradients, RecurrentTape
@@ -36,6 +36,7 @@ __all__ = [
     "Solver",
     "Trainer",
     "glorot_uniform",
+    "log_softmax",
     "orthogonal",
     "softmax",
     "softmax_cross_entropy",

@@ -10,13 +10,22 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def check_size(name: str, value: Any) -> int:
-    """Return ``value`` as an ``int`` when it is an integer greater than zero."""
+def check_size(name: str, value: Any, *, low: int = 1) -> int:
+    """Return ``value`` as an ``int`` when it is an integer from ``low`` on."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be greater than zero, got {value}")
+    if value < low:
+        raise ValueError(f"{name} must be {'greater than zero' if low == 1 else f'at least {low}'}, got {value}")
     return int(value)
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Return ``value`` as a ``float`` when it is a number in [0, 1)."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f"{name} must be in the range [0, 1), got {value}")
+    return float(value)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -29,7 +38,7 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 def check_dtype(dtype: Any) -> np.dtype[Any]:
     """Return the native float32 or float64 that ``dtype`` names."""
     for known in (np.dtype(np.float32), np.dtype(np.float64)):
-        if dtype == known:
+        if dtype is not None and dtype == known:  # None would stand for float64
             return known
     raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ class DenseGradients(NamedTuple):
 
     X: Array
     """Gradient for ``X`` (N, I)."""
-    weights: dict[str, Array]
+    weights: Mapping[str, Array]
     """Gradient for ``weight`` and ``bias``; views of one flat vector."""
+    parameters: Parameters
+    """That vector, for a solver: ``out`` where it was given."""
 
 
 class DenseTape:
@@ -30,36 +33,39 @@ class DenseTape:
     output : ndarray of shape (N, O)
     """
 
-    def __init__(self, X: Array, weight: Array, output: Array) -> None:
+    def __init__(self, layer: Dense, X: Array, output: Array) -> None:
         self.output = output
+        self._layer = layer
         self._X = X
-        self._weight = weight
 
-    def backward(self, d_output: Array) -> DenseGradients:
+    def backward(self, d_output: Array, *, out: Parameters | None = None) -> DenseGradients:
         """Return the gradients for the input and the weights.
 
         Parameters
         ----------
         d_output : ndarray of shape (N, O)
             Gradient of the loss for the output.
+        out : Parameters, default=None
+            Formed like ``layer.parameters``: where to write the gradients of the weights, instead
+            of new memory. Of joined layers each writes its own share and leaves the rest.
 
         Returns
         -------
         DenseGradients
-            ``X`` and ``weights``.
+            ``X``, ``weights`` and ``parameters``.
 
         Raises
         ------
         TypeError, ValueError
-            If ``d_output`` has another dtype or shape than the output.
+            If ``d_output`` has another dtype or shape than the output, or ``out`` than the weights.
         """
-        X, weight = self._X, self._weight
+        X, layer = self._X, self._layer
         d_output = check_exact("d_output", d_output, X.dtype, self.output.shape)
-        weights = Parameters({"weight": weight.shape, "bias": weight.shape[:1]}, X.dtype).views
+        parameters, weights = layer._place_for_gradients(out)
         d_x = np.empty_like(X, order="C")
         d_output = np.ascontiguousarray(d_output)
-        _core.dense_backward(X, weight, d_output, d_x, weights["weight"], weights["bias"])
-        return DenseGradients(d_x, weights)
+        _core.dense_backward(X, layer.weights["weight"], d_output, d_x, weights["weight"], weights["bias"])
+        return DenseGradients(d_x, weights, parameters)
 
 
 class Dense(Layer):
@@ -76,8 +82,10 @@ class Dense(Layer):
 
     Attributes
     ----------
-    weights : dict of str to ndarray
+    weights : mapping of str to ndarray
         ``weight`` (O, I), Glorot uniform at first, and ``bias`` (O,), zero at first.
+    parameters : Parameters
+        The flat vector of which the weights are views.
     """
 
     def __init__(
@@ -116,7 +124,7 @@ class Dense(Layer):
         return self.record(X).output
 
     def record(self, X: Array) -> DenseTape:
-        """Return a tape with ``output`` and ``backward(d_output)``.
+        """Return a tape with ``output`` and ``backward(d_output, out=None)``.
 
         Parameters
         ----------
@@ -137,4 +145,4 @@ class Dense(Layer):
             raise ValueError(f"X must have shape (n_rows, {self.input_size}), got {X.shape}")
         output = np.empty((len(X), self.output_size), dtype=self.dtype)
         _core.dense_forward(X, self.weights["weight"], self.weights["bias"], output)
-        return DenseTape(X, self.weights["weight"], output)
+        return DenseTape(self, X, output)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skrnn.nn._checks import Array
+from skrnn.nn._checks import Array, check_rate
 
 
 class Dropout:
@@ -26,9 +26,7 @@ class Dropout:
     """
 
     def __init__(self, rate: float, seed: int) -> None:
-        if not 0.0 <= rate < 1.0:
-            raise ValueError(f"dropout must be in the range [0, 1), got {rate}")
-        self.rate = float(rate)
+        self.rate = check_rate("dropout", rate)
         self.seed = int(seed)
 
     def mask(self, step: int, layer: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

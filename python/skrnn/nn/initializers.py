@@ -7,6 +7,8 @@ import numpy as np
 from skrnn import _core
 from skrnn.nn._checks import Array
 
+_BLOCK = 32  # rows of an orthogonal matrix that are made orthogonal to all before them at once
+
 
 def glorot_uniform(shape: tuple[int, int], rng: np.random.Generator) -> Array:
     """Draw a matrix that keeps the variance of signals going up and of gradients going down.
@@ -49,23 +51,26 @@ def orthogonal(size: int, rng: np.random.Generator) -> Array:
 
     Notes
     -----
-    The orthogonal factor of the polar decomposition of a Gaussian matrix, by the Newton-Schulz
-    iteration ``Q <- a Q + b Q Q^T Q``. Unlike a QR decomposition by LAPACK it is made of products
-    that the compiled core computes, so its bits do not depend on the number of threads.
+    The rows of a Gaussian matrix, made orthonormal one after the other by Gram and Schmidt. That is
+    a QR decomposition whose triangle has a positive diagonal, so the matrix is uniformly (Haar)
+    distributed (Mezzadri, "How to generate random matrices from the classical compact groups",
+    2007). Its products are the compiled core's: unlike those of BLAS and LAPACK, their bits do not
+    depend on the number of threads.
     """
-    gaussian = rng.standard_normal((size, size))
-    q: Array = gaussian / np.sqrt(np.square(gaussian).sum())  # singular values are now at most 1
-    gram, correction = np.empty_like(q), np.empty_like(q)
-    # The smallest singular value is about size**-1.5. First (2, -1) doubles what is small and
-    # keeps the rest near 1, then (1.5, -0.5) converges quadratically.
-    n_doublings = int(np.ceil(1.5 * np.log2(size))) + 1
-    for iteration in range(200):
-        transposed = np.ascontiguousarray(q.T)
-        _core.dense_forward(transposed, transposed, None, gram)
-        if np.square(gram - np.eye(size)).sum() < 1e-20 * size**2:
-            break
-        _core.dense_forward(q, gram, None, correction)  # the Gram matrix is its own transpose
-        q = 2.0 * q - correction if iteration < n_doublings else 1.5 * q - 0.5 * correction
+    q: Array = rng.standard_normal((size, size))
+    for start in range(0, size, _BLOCK):
+        done, block = q[:start], q[start : start + _BLOCK]
+        done_transposed = np.ascontiguousarray(done.T)
+        for _ in range(2):  # the second time removes what the rounding of the first has left
+            if start > 0:
+                shares, projection = np.empty((len(block), start)), np.empty_like(block)
+                _core.dense_forward(block, done, None, shares)
+                _core.dense_forward(shares, done_transposed, None, projection)
+                block -= projection
+            for k, row in enumerate(block):
+                row /= np.sqrt(np.square(row).sum())
+                later = block[k + 1 :]
+                later -= (later * row).sum(axis=1, keepdims=True) * row
     return q
 
 

@@ -108,6 +108,34 @@ def softmax(logits: Array) -> Array:
     return probabilities
 
 
+def log_softmax(logits: Array) -> Array:
+    """Turn scores of classes into logarithms of probabilities, row by row.
+
+    Finite also where :func:`softmax` is so small that it rounds to zero.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N, C)
+        Of float32 or float64.
+
+    Returns
+    -------
+    ndarray of shape (N, C)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dtype or the number of axes does not fit.
+    """
+    logits = _check_prediction("logits", logits)
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    powers = np.empty_like(shifted)
+    _core.exp(shifted.reshape(-1), powers.reshape(-1))
+    shifted -= np.log(powers.sum(axis=1, keepdims=True))
+    return shifted.astype(logits.dtype)
+
+
 def _check_prediction(name: str, value: Any) -> Array:
     dtype = check_dtype(getattr(value, "dtype", type(value)))
     return np.ascontiguousarray(check_floats(name, value, dtype, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from skrnn import _core
 from skrnn.nn._checks import Array, check_dtype
 from skrnn.nn.dense import Dense
-from skrnn.nn.parameters import Parameters
-from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentConfig, State
+from skrnn.nn.parameters import Parameters, read_only_copies
+from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentConfig, State, beside
 
 HEAD = "head."
 
@@ -28,7 +29,12 @@ class SequenceNetwork:
     recurrent : Recurrent
         The recurrent layers.
     head : Dense
-        From ``recurrent.output_size`` to the outputs.
+        From ``recurrent.output_size`` to the outputs, of the same dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the layers are of other kinds, or their dtypes or sizes do not fit.
 
     Attributes
     ----------
@@ -38,14 +44,22 @@ class SequenceNetwork:
     """
 
     def __init__(self, recurrent: Recurrent, head: Dense) -> None:
+        for name, layer, kind in (("recurrent", recurrent, Recurrent), ("head", head, Dense)):
+            if not isinstance(layer, kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(layer).__name__}")
+        if head.dtype != recurrent.dtype:
+            raise TypeError(f"head has dtype {head.dtype}, but recurrent has {recurrent.dtype}")
+        if head.input_size != recurrent.output_size:
+            raise ValueError(
+                f"head.input_size must be recurrent.output_size={recurrent.output_size}, got {head.input_size}"
+            )
         self.recurrent = recurrent
         self.head = head
         self.parameters = Parameters.join({"": recurrent, HEAD: head})
 
     def freeze(self) -> FrozenSequenceNetwork:
         """Return an immutable copy of the network as it is now, packed for fast calls."""
-        views = self.parameters.views
-        return FrozenSequenceNetwork(self.recurrent.config, {name: view.copy() for name, view in views.items()})
+        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views)
 
 
 class FrozenSequenceNetwork:
@@ -57,24 +71,22 @@ class FrozenSequenceNetwork:
     ----------
     config : RecurrentConfig
         The architecture of the recurrent layers.
-    weights : dict of str to ndarray
-        Read-only.
+    weights : mapping of str to ndarray
+        Copies, read-only.
     dtype : numpy.dtype
         That of weights, inputs and outputs.
     """
 
     def __init__(self, config: RecurrentConfig, weights: Mapping[str, Array]) -> None:
         self.config = config
-        self.weights = dict(weights)
         self.dtype = check_dtype(config.dtype)
-        self._recurrent = FrozenRecurrent(config, {name: self.weights[name] for name in config.shapes()})
-        self._head_weight = self.weights[f"{HEAD}weight"]
-        self._head_bias = self.weights[f"{HEAD}bias"]
-        for array in (self._head_weight, self._head_bias):
-            array.flags.writeable = False
+        self._recurrent = FrozenRecurrent(config, weights)
+        head = read_only_copies(weights, (f"{HEAD}weight", f"{HEAD}bias"))
+        self._head_weight, self._head_bias = head.values()
+        self.weights: Mapping[str, Array] = MappingProxyType({**self._recurrent.weights, **head})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenSequenceNetwork, (self.config, self.weights)
+        return FrozenSequenceNetwork, (self.config, dict(self.weights))
 
     def forward(self, X: Array, lengths: Any = None) -> Array:
         """Return the output of each row.
@@ -105,5 +117,4 @@ class FrozenSequenceNetwork:
 def last_features(config: RecurrentConfig, state: State) -> Array:
     """Return the final ``h`` of the top layer's directions side by side: (N, D*H)."""
     h = state if isinstance(state, np.ndarray) else state[0]
-    top = h[-config.n_directions :]
-    return top.swapaxes(0, 1).reshape(-1, config.output_size)  # one direction: still a view
+    return beside(h[-config.n_directions :])

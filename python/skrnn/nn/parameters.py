@@ -6,7 +6,8 @@ So a solver step, a norm, a checkpoint or an average of networks is one operatio
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,26 +45,40 @@ class Parameters:
     ----------
     values : ndarray of shape (size,)
         The vector, zeros at first, aligned to 64 bytes.
-    views : dict of str to ndarray
+    views : mapping of str to ndarray
         A writable C-contiguous view of ``values`` for each name, in the order of ``shapes``.
     decay_size : int
         How many entries belong to matrices.
     """
 
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        self._shapes = tuple(shapes.items())
         self.values = aligned_zeros(sum(map(math.prod, shapes.values())), dtype)
-        self.views: dict[str, Array] = dict.fromkeys(shapes, self.values)  # keeps their order
+        views: dict[str, Array] = dict.fromkeys(shapes, self.values)  # keeps their order
         self.decay_size = 0
         end = 0
         for name, shape in sorted(shapes.items(), key=lambda item: len(item[1]) < 2):
             start, end = end, end + math.prod(shape)
-            self.views[name] = self.values[start:end].reshape(shape)
+            views[name] = self.values[start:end].reshape(shape)
             if len(shape) >= 2:
                 self.decay_size = end
+        self.views: Mapping[str, Array] = MappingProxyType(views)
+
+    def __getstate__(self) -> tuple[Any, Array]:
+        return self._shapes, self.values
+
+    def __setstate__(self, state: tuple[Any, Array]) -> None:
+        # Anew, since a copy of a view is no view.
+        shapes, values = state
+        Parameters.__init__(self, dict(shapes), values.dtype)
+        self.values[:] = values
 
     @classmethod
     def join(cls, layers: Mapping[str, Layer]) -> Parameters:
         """Move the weights of several layers into one vector.
+
+        Join before making a solver: one that was made for a layer alone moves what the layer has
+        left behind.
 
         Parameters
         ----------
@@ -73,20 +88,77 @@ class Parameters:
         Returns
         -------
         joint : Parameters
-            The joint vector. The layers' weights are views of it from now on, values unchanged.
+            The joint vector. The layers' weights are views of it from now on, values unchanged,
+            and ``layer.parameters`` is this for each of them.
+
+        Raises
+        ------
+        TypeError
+            If one is not a layer, or if dtypes differ.
+        ValueError
+            If there are no layers, one comes twice, or two arrays would have the same name.
         """
-        shapes = {
-            prefix + name: array.shape for prefix, layer in layers.items() for name, array in layer.weights.items()
-        }
-        joint = cls(shapes, next(iter(layers.values())).dtype)
+        if not layers:
+            raise ValueError("there is no layer to join")
         for prefix, layer in layers.items():
-            layer.bind({name: joint.views[prefix + name] for name in layer.weights})
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layers[{prefix!r}] must be a layer, got {type(layer).__name__}")
+        dtypes = {layer.dtype for layer in layers.values()}
+        if len(dtypes) > 1:
+            raise TypeError(f"all layers must have the same dtype, got {' and '.join(sorted(map(str, dtypes)))}")
+        if len(set(map(id, layers.values()))) < len(layers):
+            raise ValueError("each layer can be joined once, but one of them comes twice")
+        shapes: dict[str, tuple[int, ...]] = {}
+        for prefix, layer in layers.items():
+            for name, array in layer.weights.items():
+                if prefix + name in shapes:
+                    raise ValueError(f"two arrays would be named {prefix + name!r}: give the layers other prefixes")
+                shapes[prefix + name] = array.shape
+        joint = cls(shapes, dtypes.pop())
+        for prefix, layer in layers.items():
+            layer._move(joint, prefix)
         return joint
 
     def like(self) -> Parameters:
         """Return zeros under the same names: a place for gradients."""
-        shapes = {name: view.shape for name, view in self.views.items()}
-        return Parameters(shapes, self.values.dtype)
+        return Parameters(dict(self._shapes), self.values.dtype)
+
+    def check_like(self, name: str, value: Any) -> Parameters:
+        """Return ``value`` when it is a ``Parameters`` of the same names, shapes and dtype.
+
+        Parameters
+        ----------
+        name : str
+            What to call it in the text of an error.
+        value : object
+            What to check.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is anything else.
+        """
+        check_parameters(name, value)
+        if value.values.dtype != self.values.dtype:
+            raise TypeError(f"{name} has dtype {value.values.dtype}, but the weights are {self.values.dtype}")
+        if value._shapes != self._shapes:
+            raise ValueError(
+                f"{name} must have the names and shapes of the weights, {dict(self._shapes)}, got "
+                f"{dict(value._shapes)}. Of layers that were joined, let each tape write its share of the "
+                "joint gradient: gradients = parameters.like(), then backward(..., out=gradients)."
+            )
+        checked: Parameters = value
+        return checked
+
+
+def check_parameters(name: str, value: Any) -> Parameters:
+    """Return ``value`` when it is a :class:`Parameters`."""
+    if not isinstance(value, Parameters):
+        raise TypeError(
+            f"{name} must be a skrnn.nn.Parameters, such as layer.parameters or "
+            f"tape.backward(...).parameters, got {type(value).__name__}"
+        )
+    return value
 
 
 class Layer:
@@ -101,24 +173,64 @@ class Layer:
 
     Attributes
     ----------
-    weights : dict of str to ndarray
-        Writable views of one flat vector: assign with ``layer.weights[name][...] = values``.
+    parameters : Parameters
+        The flat vector that holds the weights, for a solver. After :meth:`Parameters.join` it
+        holds those of the other layers as well.
+    weights : mapping of str to ndarray
+        Views of that vector: assign with ``layer.weights[name][...] = values``.
     dtype : numpy.dtype
         That of the weights, inputs and outputs.
     """
 
+    weights: Mapping[str, Array]
+
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self.weights = Parameters(shapes, dtype).views
+        self._shapes = dict(shapes)
+        self._bind(Parameters(shapes, dtype), "")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["weights"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        # Each array was unpickled by itself.
-        shapes = {name: array.shape for name, array in self.weights.items()}
-        self.bind(Parameters(shapes, self.dtype).views)
+        self._bind(self.parameters, self._prefix)
 
-    def bind(self, weights: dict[str, Array]) -> None:
-        """Keep the weights in other arrays of the same shapes; their values are carried over."""
-        for name, array in self.weights.items():
-            weights[name][...] = array
-        self.weights = weights
+    def _bind(self, parameters: Parameters, prefix: str) -> None:
+        """Take the views that begin with ``prefix`` for the weights."""
+        self.parameters = parameters
+        self._prefix = prefix
+        self.weights = self._share(parameters)
+
+    def _share(self, parameters: Parameters) -> Mapping[str, Array]:
+        """Return the views of this layer in what is formed like ``self.parameters``."""
+        return MappingProxyType({name: parameters.views[self._prefix + name] for name in self._shapes})
+
+    def _move(self, parameters: Parameters, prefix: str) -> None:
+        """Keep the weights in other memory; their values are carried over."""
+        before = self.weights
+        self._bind(parameters, prefix)
+        for name, array in before.items():
+            self.weights[name][...] = array
+
+    def _place_for_gradients(self, out: Any) -> tuple[Parameters, Mapping[str, Array]]:
+        """Return where gradients go, ``out`` or else a new place of this layer alone, and the views of this layer."""
+        if out is None:
+            alone = Parameters(self._shapes, self.dtype)
+            return alone, alone.views
+        if out is self.parameters:
+            raise ValueError("out holds the weights themselves: use out=parameters.like()")
+        checked = self.parameters.check_like("out", out)
+        return checked, self._share(checked)
+
+
+def read_only_copies(arrays: Mapping[str, Array], names: Iterable[str]) -> Mapping[str, Array]:
+    """Copy the arrays of these names; neither the mapping nor the copies can be changed."""
+    copies = {}
+    for name in names:
+        private = arrays[name].copy()
+        private.flags.writeable = False
+        copies[name] = private.view()  # its flag cannot be set back
+    return MappingProxyType(copies)

@@ -27,7 +27,7 @@ from skrnn.nn._checks import (
 )
 from skrnn.nn.dropout import Dropout
 from skrnn.nn.initializers import initialize_recurrent
-from skrnn.nn.parameters import Layer, Parameters
+from skrnn.nn.parameters import Layer, Parameters, read_only_copies
 from skrnn.nn.scratch import Scratch
 
 State = Array | tuple[Array, ...]
@@ -271,6 +271,11 @@ def _by_unit(arrays: Sequence[Array] | Array, n_units: int) -> list[list[Array]]
     return [[arrays[k][unit] for k in range(len(arrays))] for unit in range(n_units)]
 
 
+def beside(top: Array) -> Array:
+    """Put the ``h`` of the directions of one layer, (D, N, H), side by side: (N, D*H). Of one direction, a view."""
+    return top.swapaxes(0, 1).reshape(top.shape[1], -1)
+
+
 def _public(arrays: Array) -> State:
     """Turn (n_states, L*D, N, H) into what users see: ``h``, or ``(h, c)``."""
     return arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1])
@@ -297,6 +302,27 @@ def _check_state(
     return _by_unit(arrays, config.n_units)
 
 
+def _forward(
+    stack: RecurrentStack, dtype: np.dtype[Any], X: Any, lengths: Any, state: Any, return_output: bool
+) -> tuple[Array | None, State]:
+    """Check the arguments of ``forward`` and run the layers."""
+    config = stack.config
+    X = _check_input(config, X, dtype)
+    n_rows, n_steps, _ = X.shape
+    output = None
+    if return_output:
+        output = np.empty((n_rows, n_steps, config.output_size), dtype)
+    final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype)
+    stack.forward(
+        X,
+        check_lengths(lengths, n_rows, n_steps),
+        _check_state("state", config, state, n_rows, dtype),
+        output,
+        _by_unit(final, config.n_units),
+    )
+    return output, _public(final)
+
+
 class RecurrentGradients(NamedTuple):
     """What ``RecurrentTape.backward`` returns."""
 
@@ -304,8 +330,10 @@ class RecurrentGradients(NamedTuple):
     """Gradient for ``X`` (N, T, I), zeros beyond a row's length."""
     state: State
     """Gradient for the initial state, formed like the state."""
-    weights: dict[str, Array]
+    weights: Mapping[str, Array]
     """Gradient for each array of weights, by name; views of one flat vector."""
+    parameters: Parameters
+    """That vector, for a solver: ``out`` where it was given."""
 
 
 class RecurrentTape:
@@ -320,21 +348,21 @@ class RecurrentTape:
 
     def __init__(
         self,
+        layer: Recurrent,
         tape: StackTape,
-        config: RecurrentConfig,
         output: Array | None,
         state: State,
         x_shape: tuple[int, ...],
-        dtype: np.dtype[Any],
     ) -> None:
         self.output = output
         self.state = state
+        self._layer = layer
         self._tape = tape
-        self._config = config
         self._x_shape = x_shape
-        self._dtype = dtype
 
-    def backward(self, d_output: Array | None, d_state: State | None = None) -> RecurrentGradients:
+    def backward(
+        self, d_output: Array | None, d_state: State | None = None, *, out: Parameters | None = None
+    ) -> RecurrentGradients:
         """Backpropagate through time. The tape is used up: it can be called once.
 
         Parameters
@@ -343,11 +371,14 @@ class RecurrentTape:
             Gradient of the loss for the output; values beyond a row's length are not read.
         d_state : ndarray of shape (L*D, N, H), tuple of two for cells with (h, c), or None
             Gradient of the loss for the final state.
+        out : Parameters, default=None
+            Formed like ``layer.parameters``: where to write the gradients of the weights, instead
+            of new memory. Of joined layers each writes its own share and leaves the rest.
 
         Returns
         -------
         RecurrentGradients
-            ``X``, ``state`` and ``weights``.
+            ``X``, ``state``, ``weights`` and ``parameters``.
 
         Raises
         ------
@@ -356,17 +387,17 @@ class RecurrentTape:
         TypeError, ValueError
             If an argument has another dtype or shape.
         """
-        config, dtype = self._config, self._dtype
+        config, dtype = self._layer.config, self._layer.dtype
         n_rows, n_steps, _ = self._x_shape
         if d_output is not None:
             shape = (n_rows, n_steps, config.output_size)
             d_output = check_exact("d_output", d_output, dtype, shape)
         d_final = _check_state("d_state", config, d_state, n_rows, dtype)
-        weights = Parameters(config.shapes(), dtype).views
+        parameters, weights = self._layer._place_for_gradients(out)
         d_x = np.empty(self._x_shape, dtype=dtype)
         d_initial = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype=dtype)
         self._tape.backward(d_output, d_final, d_x, _by_unit(d_initial, config.n_units), config.groups(weights))
-        return RecurrentGradients(d_x, _public(d_initial), weights)
+        return RecurrentGradients(d_x, _public(d_initial), weights, parameters)
 
 
 class FrozenRecurrent:
@@ -379,20 +410,18 @@ class FrozenRecurrent:
     ----------
     config : RecurrentConfig
         The architecture.
-    weights : dict of str to ndarray
-        Read-only.
+    weights : mapping of str to ndarray
+        Copies, read-only.
     """
 
     def __init__(self, config: RecurrentConfig, weights: Mapping[str, Array]) -> None:
         self.config = config
-        self.weights = dict(weights)
-        for array in self.weights.values():
-            array.flags.writeable = False
+        self.weights = read_only_copies(weights, config.shapes())
         self._dtype = check_dtype(config.dtype)
         self._stack = RecurrentStack(config, config.groups(self.weights), training=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenRecurrent, (self.config, self.weights)
+        return FrozenRecurrent, (self.config, dict(self.weights))
 
     def forward(
         self,
@@ -403,21 +432,7 @@ class FrozenRecurrent:
         return_output: bool = True,
     ) -> tuple[Array | None, State]:
         """Compute as :meth:`Recurrent.forward` does."""
-        config, dtype = self.config, self._dtype
-        X = _check_input(config, X, dtype)
-        n_rows, n_steps, _ = X.shape
-        output = None
-        if return_output:
-            output = np.empty((n_rows, n_steps, config.output_size), dtype)
-        final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype)
-        self._stack.forward(
-            X,
-            check_lengths(lengths, n_rows, n_steps),
-            _check_state("state", config, state, n_rows, dtype),
-            output,
-            _by_unit(final, config.n_units),
-        )
-        return output, _public(final)
+        return _forward(self._stack, self._dtype, X, lengths, state, return_output)
 
 
 class Recurrent(Layer):
@@ -425,8 +440,8 @@ class Recurrent(Layer):
 
     Parameters
     ----------
-    cell : str, default="lstm"
-        One of ``skrnn._core.cells()``: "rnn", "lstm", "gru"...
+    cell : {"rnn", "lstm", "gru", "gru_reset_before", "mgu"}, default="lstm"
+        The cell.
     input_size : int
         Features of each time step (I).
     hidden_size : int
@@ -440,7 +455,7 @@ class Recurrent(Layer):
         makes exact tests possible and is of no other use.
     dropout : float, default=0.0
         Probability of dropping an element of the outputs that one layer hands to the next, when
-        recording. Never applied by :meth:`forward`.
+        recording; :meth:`record` then wants to know the step. Never applied by :meth:`forward`.
     dtype : {"float32", "float64"}, default="float32"
         That of weights, inputs and outputs.
     random_state : int, numpy.random.Generator or None, default=0
@@ -448,11 +463,13 @@ class Recurrent(Layer):
 
     Attributes
     ----------
-    weights : dict of str to ndarray
+    weights : mapping of str to ndarray
         ``weight_ih_l0`` (G*H, I), ``weight_hh_l0`` (G*H, H), ``bias_ih_l0`` (G*H,),
         ``bias_hh_l0`` (G*H,), then ``_l0_reverse`` and ``_l1``...: writable views of one flat
         vector. Input weights begin Glorot uniform, recurrent weights orthogonal, biases zero but
         for the forget gate, whose sum is 1.
+    parameters : Parameters
+        That vector, for a solver.
     config : RecurrentConfig
         The architecture.
     output_size : int
@@ -501,7 +518,7 @@ class Recurrent(Layer):
         self._workspace = _core.Workspace()
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
+        state = super().__getstate__()
         del state["_workspace"]
         return state
 
@@ -511,7 +528,7 @@ class Recurrent(Layer):
 
     def freeze(self) -> FrozenRecurrent:
         """Return an immutable copy of the layers as they are now, packed for fast calls."""
-        return FrozenRecurrent(self.config, {name: array.copy() for name, array in self.weights.items()})
+        return FrozenRecurrent(self.config, self.weights)
 
     def forward(
         self,
@@ -552,7 +569,8 @@ class Recurrent(Layer):
         ValueError
             If a shape does not fit.
         """
-        return self.freeze().forward(X, lengths, state, return_output=return_output)
+        stack = RecurrentStack(self.config, self.config.groups(self.weights), training=False)
+        return _forward(stack, self.dtype, X, lengths, state, return_output)
 
     def record(
         self,
@@ -561,7 +579,7 @@ class Recurrent(Layer):
         state: State | None = None,
         *,
         return_output: bool = True,
-        step: int = 0,
+        step: int | None = None,
     ) -> RecurrentTape:
         """Run over time and keep what ``backward`` needs.
 
@@ -569,20 +587,26 @@ class Recurrent(Layer):
         ----------
         X, lengths, state, return_output
             As for :meth:`forward`. ``X`` must not change until ``backward`` is done.
-        step : int, default=0
-            The number of the training step, which chooses the masks of dropout.
+        step : int, default=None
+            The number of the training step, which chooses the masks of dropout: without dropout it
+            is not needed, with dropout it must be given, a new one for each step.
 
         Returns
         -------
         RecurrentTape
-            With ``output``, ``state`` and ``backward(d_output, d_state=None)``.
+            With ``output``, ``state`` and ``backward(d_output, d_state=None, out=None)``.
 
         Raises
         ------
         TypeError, ValueError
-            As :meth:`forward`.
+            As :meth:`forward`, and if ``step`` is missing or negative.
         """
         config, dtype = self.config, self.dtype
+        if step is None:
+            if self.dropout.rate > 0.0:
+                raise ValueError("step must be given to a layer with dropout: each training step has its own masks")
+            step = 0
+        step = check_size("step", step, low=0)
         X = _check_input(config, X, dtype)
         n_rows, n_steps, _ = X.shape
         stack = RecurrentStack(config, config.groups(self.weights), training=True)
@@ -600,4 +624,4 @@ class Recurrent(Layer):
             self.dropout,
             step,
         )
-        return RecurrentTape(tape, config, output, _public(final), X.shape, dtype)
+        return RecurrentTape(self, tape, output, _public(final), X.shape)

@@ -10,7 +10,7 @@ import math
 from typing import ClassVar
 
 from skrnn import _core
-from skrnn.nn.parameters import Parameters, aligned_zeros
+from skrnn.nn.parameters import Parameters, aligned_zeros, check_parameters
 
 
 class Solver:
@@ -19,7 +19,7 @@ class Solver:
     Parameters
     ----------
     parameters : Parameters
-        The weights to move, in place.
+        The weights to move, in place: ``layer.parameters``, or ``Parameters.join`` of several layers.
     learning_rate : float
         The size of steps; may be changed between them.
     decay : float, default=0.0
@@ -33,6 +33,8 @@ class Solver:
 
     Attributes
     ----------
+    parameters : Parameters
+        The weights it moves.
     n_steps : int
         Steps taken.
     """
@@ -48,9 +50,9 @@ class Solver:
         max_grad_norm: float,
         **options: float,
     ) -> None:
-        values = parameters.values
+        values = check_parameters("parameters", parameters).values
         self.n_steps = 0
-        self._values = values
+        self.parameters = parameters
         self._slots = [aligned_zeros(values.size, values.dtype) for _ in range(self.n_slots)]
         self._options = {
             "learning_rate": learning_rate,
@@ -75,16 +77,22 @@ class Solver:
         Parameters
         ----------
         gradients : Parameters
-            Of the same names and shapes as the parameters.
+            Of the same names, shapes and dtype as the parameters: ``tape.backward(...).parameters``.
 
         Returns
         -------
         float
             The norm of the gradient before clipping. When it is not finite, nothing has moved and
             the step does not count.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the gradients are anything else, or of other weights.
         """
+        self.parameters.check_like("gradients", gradients)
         self._options["step"] = self.n_steps + 1
-        norm = _core.solver_step(self.name, self._values, gradients.values, self._slots, self._options)
+        norm = _core.solver_step(self.name, self.parameters.values, gradients.values, self._slots, self._options)
         if math.isfinite(norm):
             self.n_steps += 1
         return norm

@@ -12,7 +12,7 @@ from skrnn import _core
 from skrnn.nn._checks import Array
 from skrnn.nn.losses import get_loss
 from skrnn.nn.network import HEAD, SequenceNetwork
-from skrnn.nn.recurrent import Lengths, RecurrentStack, States
+from skrnn.nn.recurrent import Lengths, RecurrentStack, States, beside
 from skrnn.nn.scratch import Scratch
 from skrnn.nn.solvers import Solver
 
@@ -35,9 +35,16 @@ class Trainer:
         What to make small.
     solver : Solver
         How to move; made for ``network.parameters``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such loss, or if the solver moves other weights.
     """
 
     def __init__(self, network: SequenceNetwork, loss: str, solver: Solver) -> None:
+        if solver.parameters is not network.parameters:
+            raise ValueError("solver must be made for network.parameters, but it moves other weights")
         self._config = network.recurrent.config
         self._dropout = network.recurrent.dropout
         self._solver = solver
@@ -87,7 +94,7 @@ class Trainer:
         n_rows, output_size = len(x), self._config.output_size
         h, final = self._top_states("state", n_rows)
         tape = stack.record(x, lengths, None, None, final, scratch, self._dropout, self._solver.n_steps)
-        features = h.swapaxes(0, 1).reshape(n_rows, output_size)
+        features = beside(h)
         loss, d_output = self._head_loss(features, target)
         if not math.isfinite(loss):
             self._go_back("the loss")
@@ -136,8 +143,7 @@ class Trainer:
         stack = RecurrentStack(self._config, self._groups, training=False)
         h, final = self._top_states("state", len(x))
         stack.forward(x, lengths, None, None, final)
-        features = h.swapaxes(0, 1).reshape(len(x), self._config.output_size)
-        return self._head_loss(features, target)[0]
+        return self._head_loss(beside(h), target)[0]
 
     def _head_loss(self, features: Array, target: Array) -> tuple[float, Array]:
         """Return the mean loss from the features on, and its gradient for the output."""
