@@ -832,3 +832,13 @@ def test_joblib_can_save(kind: type) -> None:
     joblib.dump(model, file)
     file.seek(0)
     assert_same_bits(answers(joblib.load(file), X), answers(model, X))
+
+
+def test_what_is_no_array_is_named() -> None:
+    y = [0, 1, 0, 1]
+    for X in ((row for row in np.zeros((4, 3))), {"a": [1.0, 2.0]}, 3.0):
+        with pytest.raises(TypeError, match=f"X must be an array.*got {type(X).__name__}"):
+            RNNClassifier(max_iter=1).fit(X, y)
+    for bad in (["up", "down", "up", "down"], [[1.0], [1.0, 2.0], [1.0], [1.0]], np.zeros((4, 2, 2))):
+        with pytest.raises(ValueError, match="y must hold one number, or one row of numbers, for each sequence"):
+            RNNRegressor(max_iter=1).fit(np.zeros((4, 3)), bad)

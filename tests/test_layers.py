@@ -139,7 +139,7 @@ class Odd(Dense):
     def __init__(self) -> None:
         super().__init__(1, 1)
         self._shapes = {"ias": (1,)}
-        self.weights = {"ias": np.zeros(1, np.float32)}
+        self._weights = {"ias": np.zeros(1, np.float32)}
 
 
 def test_weights_cannot_be_replaced() -> None:
@@ -253,3 +253,37 @@ def test_orthogonal_is_the_qr_decomposition_with_a_positive_diagonal() -> None:
     theirs, triangle = np.linalg.qr(gaussian.T)
     want = (theirs * np.sign(np.diag(triangle))).T
     np.testing.assert_allclose(orthogonal(70, np.random.default_rng(5)), want, rtol=0, atol=1e-10)
+
+
+def test_load_weights(cell: str) -> None:
+    """By name, all or nothing: what PyTorch calls a state_dict."""
+    layer = Recurrent(cell, input_size=3, hidden_size=5, num_layers=2, bidirectional=True, random_state=0)
+    twin = Recurrent(cell, input_size=3, hidden_size=5, num_layers=2, bidirectional=True, random_state=1)
+    X = np.ones((2, 4, 3), np.float32)
+    assert not np.array_equal(twin.forward(X)[0], layer.forward(X)[0])
+    before = {name: array.copy() for name, array in twin.weights.items()}
+
+    good = dict(layer.weights)
+    for bad in (
+        {name: array for name, array in good.items() if name != "bias_hh_l1"},
+        {**good, "weight_hr_l0": np.zeros((5, 5))},
+        {**good, "bias_hh_l1": np.zeros(3)},
+    ):
+        with pytest.raises(ValueError, match=r"weights|names"):
+            twin.load_weights(bad)
+        assert all(np.array_equal(twin.weights[name], before[name]) for name in before)
+
+    twin.load_weights({name: array.astype(np.float64).tolist() for name, array in good.items()})
+    np.testing.assert_array_equal(twin.forward(X)[0], layer.forward(X)[0])
+    with pytest.raises(AttributeError):
+        twin.weights = good
+
+
+def test_a_solver_of_weights_that_moved_away_says_so() -> None:
+    recurrent, dense = Recurrent("rnn", input_size=3, hidden_size=5), Dense(5, 2)
+    solver = Adam(recurrent.parameters)
+    gradients = recurrent.parameters.like()
+    solver.step(gradients)
+    Parameters.join({"a.": recurrent, "b.": dense})
+    with pytest.raises(RuntimeError, match="joined"):
+        solver.step(gradients)

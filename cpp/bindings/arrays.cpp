@@ -25,7 +25,7 @@ std::string shape_text(std::initializer_list<Dim> shape) {
 std::string describe(py::handle value) {
     if (py::isinstance<py::array>(value)) {
         const auto array = py::reinterpret_borrow<py::array>(value);
-        return "a " + py::str(array.dtype()).cast<std::string>() + " array of shape " + shape_text(array);
+        return "an array of " + py::str(array.dtype()).cast<std::string>() + " of shape " + shape_text(array);
     }
     if (value.is_none()) return "None";
     return "a " + py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>();
@@ -41,7 +41,7 @@ void refuse_value(const char* name, const std::string& expected, py::handle valu
 
 template <class T>
 py::array checked(py::handle value, const char* name, std::initializer_list<Dim> shape, Access access) {
-    const auto expected = [&] { return std::string("a ") + dtype_name<T>() + " array of shape " + shape_text(shape); };
+    const auto expected = [&] { return std::string("an array of ") + dtype_name<T>() + " of shape " + shape_text(shape); };
     if (!py::isinstance<py::array>(value)) refuse_type(name, expected(), value);
     auto array = py::reinterpret_borrow<py::array>(value);
     if (!py::isinstance<py::array_t<T>>(array)) refuse_type(name, expected(), value);

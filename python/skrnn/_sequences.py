@@ -112,6 +112,8 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     TypeError, ValueError
         With scikit-learn's texts where it has one, and the sample and step otherwise.
     """
+    if not isinstance(X, (list, tuple)) and not hasattr(X, "__array__") and not hasattr(X, "shape"):
+        raise TypeError(f"X must be an array, a data frame or a list of sequences, got {type(X).__name__}")
     _refuse_odd_arrays(X, "X")
     if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
         X = list(X)  # an array or series that holds sequences
@@ -164,8 +166,8 @@ def _from_table(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool) ->
         raise ValueError(
             f"X has 2 dimensions, but {name} was fitted on sequences with {n_features} feature(s) "
             f"at each time step: pass an array of shape (n_samples, n_timesteps, {n_features}) or a "
-            "list of sequences. For one sequence use X[np.newaxis], for univariate series "
-            "X[:, :, np.newaxis]."
+            "list of sequences. For one sequence pass [X], for univariate series "
+            "np.asarray(X)[:, :, np.newaxis]."
         )
     X = validate_data(estimator, X, dtype=dtype, order="C", reset=reset)
     if reset:
@@ -287,10 +289,12 @@ def _as_steps(item: Any, sample: int) -> Array:
 
 def _raise_not_finite(values: Array, sample: int, step: int) -> None:
     what = "NaN" if np.isnan(values).any() else f"infinity or a value too large for dtype({values.dtype.name!r})"
+    hint = (
+        " Of NaN, only whole time steps at the end of a sequence are allowed, in an array of shape "
+        "(n_samples, n_timesteps, n_features): they are padding. In a list, cut them off."
+    )
     raise ValueError(
-        f"Input X contains {what}.\nThe first is in sample {sample} at time step {step}. Of NaN, "
-        "only whole time steps at the end of a sequence are allowed, in an array of shape "
-        "(n_samples, n_timesteps, n_features): they are padding."
+        f"Input X contains {what}.\nThe first is in sample {sample} at time step {step}.{hint if what == 'NaN' else ''}"
     )
 
 

@@ -114,6 +114,9 @@ def train(
             if schedule.verbose and (epoch % schedule.verbose == 0 or is_last):
                 _report(epoch, schedule, history, time.perf_counter() - started)
             if stop:
+                if schedule.verbose:
+                    n = schedule.n_iter_no_change
+                    print(f"Stopped: for more than {n} epochs the loss did not fall by tol={schedule.tol}")
                 break
         else:
             if schedule.tol is not None:

@@ -110,7 +110,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
     weights_ : mapping of str to ndarray
         Weights by PyTorch's names: ``weight_ih_l0`` and so on, as in the ``state_dict`` of
         ``torch.nn.LSTM``, and ``head.weight`` and ``head.bias`` of the dense layer, which gives
-        targets in their own units. Read-only.
+        standardised targets. Read-only.
 
     See Also
     --------
@@ -178,7 +178,13 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         """
         with all_or_nothing(self):
             sequences = self._begin_fit(X, y)
-            values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+            try:
+                values = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", estimator=self)
+            except (TypeError, ValueError) as error:
+                raise type(error)(
+                    "y must hold one number, or one row of numbers, for each sequence (RNNClassifier takes "
+                    f"labels): {error}"
+                ) from error
             check_consistent_length(sequences, values)
             self._y_ndim = values.ndim
             rng = generator(self.random_state)

@@ -49,9 +49,12 @@ class Parameters:
         A writable C-contiguous view of ``values`` for each name, in the order of ``shapes``.
     decay_size : int
         How many entries belong to matrices.
+    abandoned : bool
+        Whether the layer has moved to a joint vector, so that nobody reads this one any more.
     """
 
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        self.abandoned = False
         self._shapes = tuple(shapes.items())
         self.values = aligned_zeros(sum(map(math.prod, shapes.values())), dtype)
         views: dict[str, Array] = dict.fromkeys(shapes, self.values)  # keeps their order
@@ -177,12 +180,10 @@ class Layer:
         The flat vector that holds the weights, for a solver. After :meth:`Parameters.join` it
         holds those of the other layers as well.
     weights : mapping of str to ndarray
-        Views of that vector: assign with ``layer.weights[name][...] = values``.
+        Writable views of that vector; :meth:`load_weights` fills them.
     dtype : numpy.dtype
         That of the weights, inputs and outputs.
     """
-
-    weights: Mapping[str, Array]
 
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
@@ -191,7 +192,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["weights"]
+        del state["_weights"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -202,7 +203,36 @@ class Layer:
         """Take the views that begin with ``prefix`` for the weights."""
         self.parameters = parameters
         self._prefix = prefix
-        self.weights = self._share(parameters)
+        self._weights = self._share(parameters)
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """Weights by name."""
+        return self._weights
+
+    def load_weights(self, weights: Mapping[str, Any]) -> None:
+        """Copy weights in, for example those of a PyTorch module of the same architecture.
+
+        Parameters
+        ----------
+        weights : mapping of str to array-like
+            An array for every name in ``self.weights`` and no other, of the same shape; a
+            ``state_dict`` of ``torch.nn.RNN``, ``LSTM`` or ``GRU`` is one.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or a shape is another; nothing is changed then.
+        """
+        missing, unknown = self._weights.keys() - weights.keys(), weights.keys() - self._weights.keys()
+        if missing or unknown:
+            raise ValueError(f"weights must have these names: {sorted(self._weights)}, got {sorted(weights)}")
+        arrays = {name: np.asarray(weights[name]) for name in self._weights}
+        for name, array in arrays.items():
+            if array.shape != self._weights[name].shape:
+                raise ValueError(f"weights[{name!r}] must have shape {self._weights[name].shape}, got {array.shape}")
+        for name, array in arrays.items():
+            self._weights[name][...] = array
 
     def _share(self, parameters: Parameters) -> Mapping[str, Array]:
         """Return the views of this layer in what is formed like ``self.parameters``."""
@@ -210,7 +240,8 @@ class Layer:
 
     def _move(self, parameters: Parameters, prefix: str) -> None:
         """Keep the weights in other memory; their values are carried over."""
-        before = self.weights
+        before = self._weights
+        self.parameters.abandoned = True
         self._bind(parameters, prefix)
         for name, array in before.items():
             self.weights[name][...] = array

@@ -90,6 +90,10 @@ class Solver:
         TypeError, ValueError
             If the gradients are anything else, or of other weights.
         """
+        if self.parameters.abandoned:
+            raise RuntimeError(
+                "the layer was joined with others after this solver was made: make one for the joint parameters"
+            )
         self.parameters.check_like("gradients", gradients)
         self._options["step"] = self.n_steps + 1
         norm = _core.solver_step(self.name, self.parameters.values, gradients.values, self._slots, self._options)
