@@ -41,7 +41,9 @@ void refuse_value(const char* name, const std::string& expected, py::handle valu
 
 template <class T>
 py::array checked(py::handle value, const char* name, std::initializer_list<Dim> shape, Access access) {
-    const auto expected = [&] { return std::string("an array of ") + dtype_name<T>() + " of shape " + shape_text(shape); };
+    const auto expected = [&] {
+        return std::string("an array of ") + dtype_name<T>() + " of shape " + shape_text(shape);
+    };
     if (!py::isinstance<py::array>(value)) refuse_type(name, expected(), value);
     auto array = py::reinterpret_borrow<py::array>(value);
     if (!py::isinstance<py::array_t<T>>(array)) refuse_type(name, expected(), value);
