@@ -219,8 +219,9 @@ def test_pool_of_forked_processes_can_fit() -> None:
         """
 import multiprocessing
 import numpy as np
-from skrnn import RNNClassifier
+from skrnn import RNNClassifier, _core
 
+_core.set_work_per_thread(1.0)  # or the parent would start no threads that a child could miss
 X = np.random.default_rng(0).standard_normal((60, 12, 8))
 y = (X.sum(axis=(1, 2)) > 0).astype(int)
 
