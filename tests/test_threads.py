@@ -35,7 +35,7 @@ from skrnn.nn import Recurrent
 
 layer = Recurrent("lstm", input_size=32, hidden_size=64, random_state=0).freeze()
 X = np.random.default_rng(0).standard_normal((64, 20, 32)).astype("float32")
-_core.set_work_per_thread(1.0)
+enough = _core.set_work_per_thread(1.0)
 
 def work():
     return layer.forward(X)[0].tobytes()
@@ -117,6 +117,7 @@ def test_small_calls_stay_on_one_thread() -> None:
     done = python(
         WORK
         + """
+_core.set_work_per_thread(enough)
 before = tasks()
 for _ in range(3):
     layer.forward(X[:1, :2])

@@ -73,6 +73,15 @@ struct Steps {
     const index_t* gate_at;   // [steps] where the slots and operands of step t are
 };
 
+/// What one thread does of a call: all hidden units of some rows, or some hidden units of all rows. Threads that share
+/// the units of a step have to meet after it, because the next one reads what all of them wrote.
+struct Share {
+    index_t row_begin, row_end;
+    int part = 0, parts = 1;                           // of the panels of hidden units
+    void (*meet)(void* meeting, int parts) = nullptr;  // returns when all parts have called it; null for one part
+    void* meeting = nullptr;
+};
+
 template <class T>
 struct ForwardArgs {
     Steps steps;
@@ -146,8 +155,8 @@ struct SolverArgs {
 
 template <class T>
 struct CellKernels {
-    void (*forward)(const ForwardArgs<T>&, index_t row_begin, index_t row_end);
-    void (*backward)(const BackwardArgs<T>&, index_t row_begin, index_t row_end);
+    void (*forward)(const ForwardArgs<T>&, const Share&);
+    void (*backward)(const BackwardArgs<T>&, const Share&);
 };
 
 struct Cell {

@@ -1,6 +1,8 @@
 // Threads: how many, and one parallel region per call.
 #pragma once
 
+#include <atomic>
+
 #include "kernel_table.h"
 #ifdef _OPENMP
 #include <omp.h>
@@ -26,6 +28,26 @@ int threads_for(double multiply_adds);
 
 /// How much work is worth a thread. Tests lower it, to see many threads at work on little. Returns the value before.
 double set_work_per_thread(double multiply_adds);
+
+/// How the time loop of one call is shared: by rows, or by the hidden units of all rows.
+struct LoopShare {
+    int n_threads;
+    bool by_units;
+};
+
+/// `multiply_adds` of the whole call, `step_multiply_adds` of the recurrent product of one row at one step.
+LoopShare share_loop(double multiply_adds, double step_multiply_adds, index_t rows);
+
+/// Where threads wait for one another within a region, many times in a row. They wait actively: who gives up the core
+/// for a microsecond's wait may get it back a time slice later, and then keeps the others waiting.
+class Meeting {
+public:
+    void wait(int size) noexcept;
+
+private:
+    alignas(64) std::atomic<int> arrived_{0};
+    alignas(64) std::atomic<unsigned> round_{0};
+};
 
 struct Team {
     int thread, size;

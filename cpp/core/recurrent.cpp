@@ -13,6 +13,15 @@ int slots_in(Range range) { return range.end - range.begin; }
 
 index_t units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
 
+/// A thread's share of the time loop; nothing for threads that it has no use for.
+Share share_of(const Plan& plan, LoopShare sharing, Team team, Meeting& meeting) {
+    const int n = std::min(sharing.n_threads, team.size);
+    if (!sharing.by_units) return {plan.share(team.thread, n), plan.share(team.thread + 1, n)};
+    if (team.thread >= n) return {0, 0};
+    const auto meet = [](void* m, int parts) { static_cast<Meeting*>(m)->wait(parts); };
+    return {0, plan.rows(), team.thread, n, meet, &meeting};
+}
+
 /// Zeros in what lies beyond each row's length.
 template <class T>
 void clear_padding(const SequenceView<T>& view, index_t rows, index_t steps, const std::int64_t* lengths,
@@ -141,9 +150,9 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
 
     const double work = static_cast<double>(plan.packed_steps()) * static_cast<double>(data.n_gates * H) *
                         static_cast<double>(input_size_ + H);
-    const int n_threads = std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1)));
+    const LoopShare sharing = share_loop(work, step_work(), rows);
     Buffer<T> projections;
-    if (rows <= few_rows * n_threads && plan.longest() > 1)
+    if (rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
         projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
 
     const ForwardArgs<T> args{plan.steps(),
@@ -159,10 +168,9 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
                               gates,
                               operands,
                               projections.data()};
-    parallel(n_threads, [&](Team team) {
-        cell_kernels<T>(cell_).forward(args, plan.share(team.thread, team.size),
-                                       plan.share(team.thread + 1, team.size));
-    });
+    Meeting meeting;
+    parallel(sharing.n_threads,
+             [&](Team team) { cell_kernels<T>(cell_).forward(args, share_of(plan, sharing, team, meeting)); });
 
     clear_padding(call.output, rows, call.steps, call.lengths, H);
     for (int k = 0; k < data.n_states; ++k) {
@@ -328,13 +336,14 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
+    const LoopShare sharing = share_loop(work, weights.step_work(), rows);
+    Meeting meeting;
     const index_t scratch_size = (most_features + tile_width) * gradient_block;
     Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads), workspace_);
 
     parallel(n_threads, [&](Team team) {
         const Functions<T>& f = functions<T>(table);
-        cell_kernels<T>(weights.cell_)
-            .backward(time_loop, plan_.share(team.thread, team.size), plan_.share(team.thread + 1, team.size));
+        cell_kernels<T>(weights.cell_).backward(time_loop, share_of(plan_, sharing, team, meeting));
         team.barrier();
         if (gradients.d_x.data != nullptr) f.gemm(input_gradient, team.begin(packed_steps), team.end(packed_steps));
         const index_t begin = team.begin(n_tasks), end = team.end(n_tasks);

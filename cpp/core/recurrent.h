@@ -72,6 +72,10 @@ private:
     friend class Tape<T>;
 
     index_t width() const { return table_.vector_bytes / static_cast<index_t>(sizeof(T)); }
+    /// Multiply-adds of the recurrent product of one row at one step.
+    double step_work() const {
+        return static_cast<double>(cell_.data->n_gates * hidden_size_) * static_cast<double>(hidden_size_);
+    }
     index_t padded_size() const { return round_up(hidden_size_, width()); }
     void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh);
     void pack_backward(const T* weight_ih, const T* weight_hh);

@@ -62,23 +62,27 @@ struct Exp<double> {
                                    0x1.1f731ea5352cap-29};
 };
 
+/// y = n ln 2 + r, and q(r) of e^r = 1 + r + r^2 q(r).
 template <class T>
 struct Reduced {
-    vec<T> p;        // e^r - 1
+    vec<T> r, r2, q;
     vec<T> rounded;  // n, in the low bits of n + Exp<T>::round
 };
 
+/// Pairs of coefficients, then Horner in r^2: as many operations as Horner in r, in two thirds of the time.
 template <class T>
 SKRNN_INLINE Reduced<T> reduce(vec<T> y) {
     using E = Exp<T>;
+    static_assert(E::degree % 2 == 0);
     const vec<T> rounded = fma(y, broadcast(E::log2_e), broadcast(E::round));
     const vec<T> n = rounded - broadcast(E::round);
     vec<T> r = fma(n, broadcast(-E::ln2_high), y);
     r = fma(n, broadcast(-E::ln2_low), r);
+    const vec<T> r2 = r * r;
     vec<T> q = broadcast(E::c[E::degree]);
-#pragma GCC unroll 16
-    for (int i = E::degree - 1; i >= 0; --i) q = fma(q, r, broadcast(E::c[i]));
-    return {fma(q, r * r, r), rounded};
+#pragma GCC unroll 8
+    for (int i = E::degree - 2; i >= 0; i -= 2) q = fma(q, r2, fma(broadcast(E::c[i + 1]), r, broadcast(E::c[i])));
+    return {r, r2, q, rounded};
 }
 
 /// 2^n for n in [-bias, bias + 1]; the ends give 0 and infinity.
@@ -99,7 +103,7 @@ SKRNN_INLINE vec<T> exp(vec<T> x) {
     const vec<T> n = e.rounded - broadcast(E::round);
     const vec<T> half = fma(n, broadcast(T(0.5)), broadcast(E::round));
     const vec<T> rest = n - (half - broadcast(E::round)) + broadcast(E::round);
-    return (broadcast(T(1)) + e.p) * power_of_two<T>(half) * power_of_two<T>(rest);
+    return (broadcast(T(1)) + fma(e.q, e.r2, e.r)) * power_of_two<T>(half) * power_of_two<T>(rest);
 }
 
 template <class T>
@@ -108,7 +112,7 @@ SKRNN_INLINE vec<T> sigmoid(vec<T> x) {
     const vec<T> one = broadcast(T(1));
     const vec<T> y = at_least(broadcast(E::lower), at_most(broadcast(E::upper), -x));
     const Reduced<T> e = reduce<T>(y);
-    return one / (one + (one + e.p) * power_of_two<T>(e.rounded));
+    return one / fma(one + fma(e.q, e.r2, e.r), power_of_two<T>(e.rounded), one);
 }
 
 template <class T>
@@ -120,7 +124,7 @@ SKRNN_INLINE vec<T> tanh(vec<T> x) {
     const vec<T> y = at_most(broadcast(E::tanh_one), a + a);
     const Reduced<T> e = reduce<T>(y);
     const vec<T> scale = power_of_two<T>(e.rounded);
-    const vec<T> em1 = fma(scale, e.p, scale - broadcast(T(1)));
+    const vec<T> em1 = fma(scale, fma(e.q, e.r2, e.r), scale - broadcast(T(1)));
     const vec<T> t = em1 / (em1 + broadcast(T(2)));
     return (vec<T>)((Bits)t | ((Bits)x & sign));
 }

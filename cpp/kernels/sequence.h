@@ -11,7 +11,9 @@
 //   e. Where a shard has too few rows to fill tiles, each step would read all weights for very few multiply-adds. There
 //      x W + b is computed beforehand for a block of steps, whose rows do fill tiles, and h U is added to it. The sums
 //      are the same chains, paused in memory in between.
-//   f. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
+//   f. Threads share rows where there are enough of them. Where not, they share the panels of hidden units of all rows
+//      and meet after each stage; a panel is computed by one thread, so that no sum notices.
+//   g. Backward, the product of step t+1's gradients with U is followed by the cell's backward of step t as its
 //      epilogue, which overwrites the activations of step t by the gradients of its pre-activations.
 // Equations: docs/derivations.
 #pragma once
@@ -43,22 +45,50 @@ struct StageLayout {
     static constexpr int full = units_per_panel(n_slots);  // vectors of units in all panels but the last
     /// Whether the products with x and with h make the same slots, and can be one.
     static constexpr bool together = x_offset == h_offset && x_slots == h_slots;
+    /// Rows of one vector that a panel holds for each of its vectors of units.
+    static constexpr index_t depth(index_t input_size, index_t hidden_size) {
+        return n_slots + input_size * x_slots + hidden_size * h_slots;
+    }
 };
+
+/// The vectors of hidden units [begin, end) that are a thread's, of panels of `full` vectors.
+struct Units {
+    index_t begin, end;
+};
+SKRNN_INLINE Units units_of(const Share& share, index_t unit_vectors, index_t full) {
+    const index_t panels = (unit_vectors + full - 1) / full;
+    const index_t end = panels * (share.part + 1) / share.parts * full;
+    return {panels * share.part / share.parts * full, end < unit_vectors ? end : unit_vectors};
+}
+
+SKRNN_INLINE void meet(const Share& share) {
+    if (share.meet != nullptr) share.meet(share.meeting, share.parts);
+}
 
 template <class T>
 SKRNN_INLINE void copy_vectors(T* to, const T* from, index_t n) {
     for (index_t i = 0; i < n; i += width<T>) store<T>(to + i, load<T>(from + i));
 }
 
-/// Writes the projection of one stage; returns where the next stage's weights begin.
+/// Where the panels of stage J begin that hold the units from `unit_vector` on.
 template <class Cell, int J, class T>
-SKRNN_INLINE const T* project_stage(const ForwardArgs<T>& args, const T* const* x_rows, index_t pairs, const T* panel,
-                                    T* sums) {
+SKRNN_INLINE const T* stage_panels(const ForwardArgs<T>& args, index_t unit_vector) {
+    const T* panel = args.weights;
+    if constexpr (J > 0) panel += StageLayout<Cell, 0>::depth(args.input_size, args.hidden_size) * args.padded_size;
+    return panel + StageLayout<Cell, J>::depth(args.input_size, args.hidden_size) * unit_vector * width<T>;
+}
+
+/// Writes a thread's part of the projection of one stage.
+template <class Cell, int J, class T>
+SKRNN_INLINE void project_stage(const ForwardArgs<T>& args, const Share& share, const T* const* x_rows, index_t pairs,
+                                T* sums) {
     using L = StageLayout<Cell, J>;
     constexpr index_t W = width<T>;
-    const index_t unit_vectors = args.padded_size / W;
-    for (index_t u0 = 0; u0 < unit_vectors; u0 += L::full) {
-        const index_t units = unit_vectors - u0 < L::full ? unit_vectors - u0 : L::full;
+    const Units mine = units_of(share, args.padded_size / W, L::full);
+    const T* panel = stage_panels<Cell, J>(args, mine.begin);
+    sums += mine.begin * W * L::n_slots * pairs;
+    for (index_t u0 = mine.begin; u0 < mine.end; u0 += L::full) {
+        const index_t units = mine.end - u0 < L::full ? mine.end - u0 : L::full;
         const index_t line = L::n_slots * units * W;
         const T* const bias = panel;
         const T* const x_panel = bias + line;
@@ -72,12 +102,12 @@ SKRNN_INLINE const T* project_stage(const ForwardArgs<T>& args, const T* const* 
         });
         sums += pairs * line;
     }
-    return panel;
 }
 
+/// A thread's units of stage J of step t, for rows [row_begin, row_end).
 template <class Cell, class A, int J, class T>
-SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index_t row_begin, index_t row_end,
-                                    const T* panel, Projection<T> projection) {
+SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, index_t t, index_t row_begin,
+                                index_t row_end, Projection<T> projection) {
     using L = StageLayout<Cell, J>;
     constexpr CellData data = Cell::data;
     constexpr Stage stage = L::stage;
@@ -88,11 +118,12 @@ SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index
     const index_t H = args.padded_size, state_stride = args.state_rows * H;
     const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
     const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
-    const index_t unit_vectors = H / W;
+    const Units mine = units_of(share, H / W, L::full);
+    const T* panel = stage_panels<Cell, J>(args, mine.begin);
     alignas(64) T sums[row_tile * tile_vectors * W];
 
-    for (index_t u0 = 0; u0 < unit_vectors; u0 += L::full) {
-        const index_t units = unit_vectors - u0 < L::full ? unit_vectors - u0 : L::full;
+    for (index_t u0 = mine.begin; u0 < mine.end; u0 += L::full) {
+        const index_t units = mine.end - u0 < L::full ? mine.end - u0 : L::full;
         const index_t line = n_slots * units * W;  // one row of the tile
         const T* const bias = panel;
         const T* const x_panel = bias + line;
@@ -146,46 +177,47 @@ SKRNN_INLINE const T* forward_stage(const ForwardArgs<T>& args, index_t t, index
             }
         });
     }
-    return panel;
 }
 
 /// All stages of step t; the projection of the later ones follows that of the first.
 template <class Cell, class A, class T>
-SKRNN_INLINE void forward_step(const ForwardArgs<T>& args, index_t t, index_t row_begin, index_t row_end,
+SKRNN_INLINE void forward_step(const ForwardArgs<T>& args, const Share& share, index_t t, index_t row_end,
                                Projection<T> projection) {
-    const T* panel = forward_stage<Cell, A, 0, T>(args, t, row_begin, row_end, args.weights, projection);
+    forward_stage<Cell, A, 0, T>(args, share, t, share.row_begin, row_end, projection);
+    meet(share);
     if constexpr (Cell::data.n_stages > 1) {
         if (projection.sums != nullptr)
             projection.sums += slots_in(Cell::data.stages[0].slots) * args.padded_size * projection.pairs;
-        forward_stage<Cell, A, 1, T>(args, t, row_begin, row_end, panel, projection);
+        forward_stage<Cell, A, 1, T>(args, share, t, share.row_begin, row_end, projection);
+        meet(share);
     }
 }
 
 template <class Cell, class A, class T>
-void forward_loop(const ForwardArgs<T>& args, index_t row_begin, index_t row_end) {
+void forward_loop(const ForwardArgs<T>& args, const Share& share) {
     const auto rows_at = [&](index_t t) {
-        const index_t end = args.steps.active[t] < row_end ? args.steps.active[t] : row_end;
-        return end > row_begin ? end - row_begin : 0;
+        const index_t end = args.steps.active[t] < share.row_end ? args.steps.active[t] : share.row_end;
+        return end > share.row_begin ? end - share.row_begin : 0;
     };
-    if (args.projections == nullptr || row_end - row_begin > few_rows) {
+    if (args.projections == nullptr || share.row_end - share.row_begin > few_rows) {
         for (index_t t = 0; t < args.steps.steps && rows_at(t) > 0; ++t)
-            forward_step<Cell, A, T>(args, t, row_begin, row_begin + rows_at(t), Projection<T>{});
+            forward_step<Cell, A, T>(args, share, t, share.row_begin + rows_at(t), Projection<T>{});
         return;
     }
 
-    T* const sums = args.projections + row_begin * projection_steps * Cell::data.n_slots * args.padded_size;
+    T* const sums = args.projections + share.row_begin * projection_steps * Cell::data.n_slots * args.padded_size;
     const T* x_rows[few_rows * projection_steps];
     for (index_t start = 0; start < args.steps.steps && rows_at(start) > 0;) {
         index_t pairs = 0, end = start;
         for (; end < args.steps.steps && end < start + projection_steps; ++end)
             for (index_t row = 0; row < rows_at(end); ++row)
-                x_rows[pairs++] = args.x_rows[args.steps.first[end] + row_begin + row];
-        const T* panel = project_stage<Cell, 0, T>(args, x_rows, pairs, args.weights, sums);
+                x_rows[pairs++] = args.x_rows[args.steps.first[end] + share.row_begin + row];
+        project_stage<Cell, 0, T>(args, share, x_rows, pairs, sums);
         if constexpr (Cell::data.n_stages > 1)
-            project_stage<Cell, 1, T>(args, x_rows, pairs, panel,
+            project_stage<Cell, 1, T>(args, share, x_rows, pairs,
                                       sums + slots_in(Cell::data.stages[0].slots) * args.padded_size * pairs);
         for (index_t pair = 0; start < end; ++start) {
-            forward_step<Cell, A, T>(args, start, row_begin, row_begin + rows_at(start), {sums, pairs, pair});
+            forward_step<Cell, A, T>(args, share, start, share.row_begin + rows_at(start), {sums, pairs, pair});
             pair += rows_at(start);
         }
     }
@@ -208,19 +240,19 @@ SKRNN_INLINE void recurrent_gradient(const BackwardArgs<T>& args, index_t t, ind
     run_tile<T>(rows, units, {operands, slots_in(h), zeros, 0, sums, units * width<T>});
 }
 
-/// Where the panels of stage J's transposed recurrent weights begin.
+/// Where the panels of stage J's transposed recurrent weights begin that hold the units from `unit_vector` on.
 template <class Cell, int J, class T>
-SKRNN_INLINE const T* recurrent_panels(const BackwardArgs<T>& args) {
+SKRNN_INLINE const T* recurrent_panels(const BackwardArgs<T>& args, index_t unit_vector) {
     const T* p = args.weights;
     for (int j = 0; j < J; ++j) p += slots_in(Cell::data.stages[j].h) * args.hidden_size * args.padded_size;
-    return p;
+    return p + slots_in(Cell::data.stages[J].h) * args.hidden_size * unit_vector * width<T>;
 }
 
-/// Stage J of step t backwards for rows [row_begin, row_end). The gradient that reaches it through a product comes from
-/// stage `From` of step t_from; `arrives` is false at the last step of a row, where there is none.
+/// A thread's units of stage J of step t backwards, for rows [row_begin, row_end). The gradient that reaches it through
+/// a product comes from stage `From` of step t_from; `arrives` is false at the last step of a row, where there is none.
 template <class Cell, class A, int J, class T>
-SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, index_t t, bool arrives, index_t row_begin,
-                                 index_t row_end) {
+SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, const Share& share, index_t t, bool arrives,
+                                 index_t row_begin, index_t row_end) {
     constexpr CellData data = Cell::data;
     constexpr index_t W = width<T>;
     constexpr bool last = J + 1 == data.n_stages;
@@ -230,12 +262,12 @@ SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, index_t t, bool ar
     const index_t H = args.padded_size, state_stride = args.state_rows * H, d_stride = args.steps.rows * H;
     const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
     const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
-    const index_t unit_vectors = H / W;
+    const Units mine = units_of(share, H / W, tile_vectors);
     alignas(64) T sums[row_tile * tile_width<T>];
-    const T* panel = recurrent_panels<Cell, From, T>(args);
+    const T* panel = recurrent_panels<Cell, From, T>(args, mine.begin);
 
-    for (index_t u0 = 0; u0 < unit_vectors; u0 += tile_vectors) {
-        const index_t units = unit_vectors - u0 < tile_vectors ? unit_vectors - u0 : tile_vectors;
+    for (index_t u0 = mine.begin; u0 < mine.end; u0 += tile_vectors) {
+        const index_t units = mine.end - u0 < tile_vectors ? mine.end - u0 : tile_vectors;
         for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
             if (arrives) recurrent_gradient<Cell, From, T>(args, t_from, row, rows, units, panel, sums);
             for (index_t r = 0; r < rows; ++r) {
@@ -272,8 +304,9 @@ SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, index_t t, bool ar
 }
 
 template <class Cell, class A, class T>
-void backward_loop(const BackwardArgs<T>& args, index_t row_begin, index_t row_end) {
+void backward_loop(const BackwardArgs<T>& args, const Share& share) {
     constexpr int stages = Cell::data.n_stages;
+    const index_t row_begin = share.row_begin, row_end = share.row_end;
     const auto clip = [&](index_t row) { return row < row_begin ? row_begin : row < row_end ? row : row_end; };
     const index_t H = args.padded_size;
 
@@ -281,17 +314,22 @@ void backward_loop(const BackwardArgs<T>& args, index_t row_begin, index_t row_e
         const index_t end = clip(args.steps.active[t]);
         if (end <= row_begin) continue;
         const index_t going_on = clip(args.steps.active[t + 1]);  // active[steps] is 0
-        backward_stage<Cell, A, stages - 1, T>(args, t, true, row_begin, going_on);
-        backward_stage<Cell, A, stages - 1, T>(args, t, false, going_on, end);
-        if constexpr (stages > 1) backward_stage<Cell, A, 0, T>(args, t, true, row_begin, end);
+        backward_stage<Cell, A, stages - 1, T>(args, share, t, true, row_begin, going_on);
+        backward_stage<Cell, A, stages - 1, T>(args, share, t, false, going_on, end);
+        meet(share);
+        if constexpr (stages > 1) {
+            backward_stage<Cell, A, 0, T>(args, share, t, true, row_begin, end);
+            meet(share);
+        }
     }
     if (args.steps.steps == 0) return;
 
     // What is left of the gradient of the initial h: through U at step 0.
     alignas(64) T sums[row_tile * tile_width<T>];
-    const T* panel = recurrent_panels<Cell, 0, T>(args);
-    for (index_t u0 = 0; u0 < H / width<T>; u0 += tile_vectors) {
-        const index_t units = H / width<T> - u0 < tile_vectors ? H / width<T> - u0 : tile_vectors;
+    const Units mine = units_of(share, H / width<T>, tile_vectors);
+    const T* panel = recurrent_panels<Cell, 0, T>(args, mine.begin);
+    for (index_t u0 = mine.begin; u0 < mine.end; u0 += tile_vectors) {
+        const index_t units = mine.end - u0 < tile_vectors ? mine.end - u0 : tile_vectors;
         for_row_tiles(row_begin, clip(args.steps.active[0]), [&](index_t row, index_t rows) {
             recurrent_gradient<Cell, 0, T>(args, 0, row, rows, units, panel, sums);
             for (index_t r = 0; r < rows; ++r)
@@ -305,26 +343,26 @@ void backward_loop(const BackwardArgs<T>& args, index_t row_begin, index_t row_e
 }
 
 template <class Cell, class T>
-void forward(const ForwardArgs<T>& args, index_t row_begin, index_t row_end) {
+void forward(const ForwardArgs<T>& args, const Share& share) {
     switch (args.activation) {
         case Activation::tanh:
-            return forward_loop<Cell, TanhActivation, T>(args, row_begin, row_end);
+            return forward_loop<Cell, TanhActivation, T>(args, share);
         case Activation::relu:
-            return forward_loop<Cell, ReluActivation, T>(args, row_begin, row_end);
+            return forward_loop<Cell, ReluActivation, T>(args, share);
         case Activation::linear:
-            return forward_loop<Cell, LinearActivation, T>(args, row_begin, row_end);
+            return forward_loop<Cell, LinearActivation, T>(args, share);
     }
 }
 
 template <class Cell, class T>
-void backward(const BackwardArgs<T>& args, index_t row_begin, index_t row_end) {
+void backward(const BackwardArgs<T>& args, const Share& share) {
     switch (args.activation) {
         case Activation::tanh:
-            return backward_loop<Cell, TanhActivation, T>(args, row_begin, row_end);
+            return backward_loop<Cell, TanhActivation, T>(args, share);
         case Activation::relu:
-            return backward_loop<Cell, ReluActivation, T>(args, row_begin, row_end);
+            return backward_loop<Cell, ReluActivation, T>(args, share);
         case Activation::linear:
-            return backward_loop<Cell, LinearActivation, T>(args, row_begin, row_end);
+            return backward_loop<Cell, LinearActivation, T>(args, share);
     }
 }
 
