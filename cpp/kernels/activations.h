@@ -7,55 +7,60 @@
 namespace skrnn {
 namespace {
 
+template <class V>
+SKRNN_INLINE V one() {
+    return V::all(1);
+}
+
 struct SigmoidGates {
-    template <class T>
-    SKRNN_INLINE vec<T> gate(vec<T> x) {
-        return sigmoid<T>(x);
+    template <class V>
+    SKRNN_INLINE V gate(const V& x) {
+        return sigmoid(x);
     }
-    template <class T>
-    SKRNN_INLINE vec<T> d_gate(vec<T> y) {
-        return y * (broadcast(T(1)) - y);
+    template <class V>
+    SKRNN_INLINE V d_gate(const V& y) {
+        return y * (one<V>() - y);
     }
 };
 
 struct TanhActivation : SigmoidGates {
-    template <class T>
-    SKRNN_INLINE vec<T> phi(vec<T> x) {
-        return tanh<T>(x);
+    template <class V>
+    SKRNN_INLINE V phi(const V& x) {
+        return tanh(x);
     }
-    template <class T>
-    SKRNN_INLINE vec<T> d_phi(vec<T> y) {
-        return fma(-y, y, broadcast(T(1)));
+    template <class V>
+    SKRNN_INLINE V d_phi(const V& y) {
+        return fma(-y, y, one<V>());
     }
 };
 
 struct ReluActivation : SigmoidGates {
-    template <class T>
-    SKRNN_INLINE vec<T> phi(vec<T> x) {
-        return at_least(vec<T>{}, x);
+    template <class V>
+    SKRNN_INLINE V phi(const V& x) {
+        return at_least(V{}, x);
     }
-    template <class T>
-    SKRNN_INLINE vec<T> d_phi(vec<T> y) {
-        return y > vec<T>{} ? broadcast(T(1)) : vec<T>{};
+    template <class V>
+    SKRNN_INLINE V d_phi(const V& y) {
+        return one_where_positive(y);
     }
 };
 
 struct LinearActivation {
-    template <class T>
-    SKRNN_INLINE vec<T> gate(vec<T> x) {
+    template <class V>
+    SKRNN_INLINE V gate(const V& x) {
         return x;
     }
-    template <class T>
-    SKRNN_INLINE vec<T> d_gate(vec<T>) {
-        return broadcast(T(1));
+    template <class V>
+    SKRNN_INLINE V d_gate(const V&) {
+        return one<V>();
     }
-    template <class T>
-    SKRNN_INLINE vec<T> phi(vec<T> x) {
+    template <class V>
+    SKRNN_INLINE V phi(const V& x) {
         return x;
     }
-    template <class T>
-    SKRNN_INLINE vec<T> d_phi(vec<T>) {
-        return broadcast(T(1));
+    template <class V>
+    SKRNN_INLINE V d_phi(const V&) {
+        return one<V>();
     }
 };
 

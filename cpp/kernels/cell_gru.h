@@ -26,24 +26,24 @@ struct Gru {
         {-1, 0, 1, 2},
     };
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void forward(vec<T>* s, const vec<T>* prev, vec<T>* next) {
-        s[r] = A::template gate<T>(s[r]);  // [GRU.F1]
-        s[z] = A::template gate<T>(s[z]);
-        s[n] = A::template phi<T>(fma(s[r], s[un], s[n]));  // [GRU.F2]
-        next[0] = fma(s[z], prev[0] - s[n], s[n]);          // [GRU.F3]
+    template <class A, int stage, class V>
+    SKRNN_INLINE void forward(V* s, const V* prev, V* next) {
+        s[r] = A::gate(s[r]);  // [GRU.F1]
+        s[z] = A::gate(s[z]);
+        s[n] = A::phi(fma(s[r], s[un], s[n]));      // [GRU.F2]
+        next[0] = fma(s[z], prev[0] - s[n], s[n]);  // [GRU.F3]
     }
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void backward(vec<T>* s, const vec<T>* prev, const vec<T>*, const vec<T>* d, vec<T>* d_prev) {
-        const vec<T> d_z = d[0] * (prev[0] - s[n]);  // [GRU.B1]
-        const vec<T> d_n = (d[0] - d[0] * s[z]) * A::template d_phi<T>(s[n]);
-        const vec<T> d_r = d_n * s[un];  // [GRU.B2]
-        d_prev[0] = d[0] * s[z];         // [GRU.B3]
-        s[n] = d_n;                      // [GRU.B4]
+    template <class A, int stage, class V>
+    SKRNN_INLINE void backward(V* s, const V* prev, const V*, const V* d, V* d_prev) {
+        const V d_z = d[0] * (prev[0] - s[n]);  // [GRU.B1]
+        const V d_n = (d[0] - d[0] * s[z]) * A::d_phi(s[n]);
+        const V d_r = d_n * s[un];  // [GRU.B2]
+        d_prev[0] = d[0] * s[z];    // [GRU.B3]
+        s[n] = d_n;                 // [GRU.B4]
         s[un] = d_n * s[r];
-        s[r] = d_r * A::template d_gate<T>(s[r]);
-        s[z] = d_z * A::template d_gate<T>(s[z]);
+        s[r] = d_r * A::d_gate(s[r]);
+        s[z] = d_z * A::d_gate(s[z]);
     }
 };
 
@@ -59,30 +59,30 @@ struct GruResetBefore {
         {0, 1, 2},          {0, 1, 2},
     };
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void forward(vec<T>* s, const vec<T>* prev, vec<T>* next) {
+    template <class A, int stage, class V>
+    SKRNN_INLINE void forward(V* s, const V* prev, V* next) {
         if constexpr (stage == 0) {
-            s[r] = A::template gate<T>(s[r]);  // [GRU.F1]
-            s[z] = A::template gate<T>(s[z]);
+            s[r] = A::gate(s[r]);  // [GRU.F1]
+            s[z] = A::gate(s[z]);
             next[0] = s[r] * prev[0];  // [GRU.F4]
         } else {
-            s[n] = A::template phi<T>(s[n]);            // [GRU.F5]
+            s[n] = A::phi(s[n]);                        // [GRU.F5]
             next[0] = fma(s[z], prev[0] - s[n], s[n]);  // [GRU.F3]
         }
     }
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void backward(vec<T>* s, const vec<T>* prev, const vec<T>*, const vec<T>* d, vec<T>* d_prev) {
+    template <class A, int stage, class V>
+    SKRNN_INLINE void backward(V* s, const V* prev, const V*, const V* d, V* d_prev) {
         if constexpr (stage == 1) {
-            const vec<T> d_z = d[0] * (prev[0] - s[n]);  // [GRU.B1]
-            const vec<T> d_n = (d[0] - d[0] * s[z]) * A::template d_phi<T>(s[n]);
+            const V d_z = d[0] * (prev[0] - s[n]);  // [GRU.B1]
+            const V d_n = (d[0] - d[0] * s[z]) * A::d_phi(s[n]);
             d_prev[0] = d[0] * s[z];  // [GRU.B3]
             s[n] = d_n;
-            s[z] = d_z * A::template d_gate<T>(s[z]);
+            s[z] = d_z * A::d_gate(s[z]);
         } else {
             // d[0] is the gradient of the operand r * h(t-1)
             d_prev[0] = d[0] * s[r];  // [GRU.B5]
-            s[r] = d[0] * prev[0] * A::template d_gate<T>(s[r]);
+            s[r] = d[0] * prev[0] * A::d_gate(s[r]);
         }
     }
 };

@@ -23,27 +23,27 @@ struct Mgu {
         {0, 1, -1},
     };
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void forward(vec<T>* s, const vec<T>* prev, vec<T>* next) {
+    template <class A, int stage, class V>
+    SKRNN_INLINE void forward(V* s, const V* prev, V* next) {
         if constexpr (stage == 0) {
-            s[f] = A::template gate<T>(s[f]);  // [MGU.F1]
-            next[0] = s[f] * prev[0];          // [MGU.F2]
+            s[f] = A::gate(s[f]);      // [MGU.F1]
+            next[0] = s[f] * prev[0];  // [MGU.F2]
         } else {
-            s[n] = A::template phi<T>(s[n]);               // [MGU.F3]
+            s[n] = A::phi(s[n]);                           // [MGU.F3]
             next[0] = fma(s[f], s[n] - prev[0], prev[0]);  // [MGU.F4]
         }
     }
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void backward(vec<T>* s, const vec<T>* prev, const vec<T>*, const vec<T>* d, vec<T>* d_prev) {
+    template <class A, int stage, class V>
+    SKRNN_INLINE void backward(V* s, const V* prev, const V*, const V* d, V* d_prev) {
         if constexpr (stage == 1) {
             s[d_f] = d[0] * (s[n] - prev[0]);  // [MGU.B1]
             d_prev[0] = d[0] - d[0] * s[f];    // [MGU.B2]
-            s[n] = d[0] * s[f] * A::template d_phi<T>(s[n]);
+            s[n] = d[0] * s[f] * A::d_phi(s[n]);
         } else {
             // d[0] is the gradient of the operand f * h(t-1)
             d_prev[0] = d[0] * s[f];  // [MGU.B3]
-            s[f] = fma(d[0], prev[0], s[d_f]) * A::template d_gate<T>(s[f]);
+            s[f] = fma(d[0], prev[0], s[d_f]) * A::d_gate(s[f]);
         }
     }
 };

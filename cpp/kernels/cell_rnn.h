@@ -15,16 +15,16 @@ struct Rnn {
         {0},          {0},
     };
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void forward(vec<T>* s, const vec<T>*, vec<T>* next) {
-        s[0] = A::template phi<T>(s[0]);  // [RNN.F1]
+    template <class A, int stage, class V>
+    SKRNN_INLINE void forward(V* s, const V*, V* next) {
+        s[0] = A::phi(s[0]);  // [RNN.F1]
         next[0] = s[0];
     }
 
-    template <class A, int stage, class T>
-    SKRNN_INLINE void backward(vec<T>* s, const vec<T>*, const vec<T>*, const vec<T>* d, vec<T>* d_prev) {
-        s[0] = d[0] * A::template d_phi<T>(s[0]);  // [RNN.B1]
-        d_prev[0] = vec<T>{};                      // h(t-1) is reached through U alone
+    template <class A, int stage, class V>
+    SKRNN_INLINE void backward(V* s, const V*, const V*, const V* d, V* d_prev) {
+        s[0] = d[0] * A::d_phi(s[0]);  // [RNN.B1]
+        d_prev[0] = V{};               // h(t-1) is reached through U alone
     }
 };
 

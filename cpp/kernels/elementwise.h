@@ -6,24 +6,38 @@
 namespace skrnn {
 namespace {
 
+/// out = f(x), on any number of registers.
 template <class T, class F>
 SKRNN_INLINE void map(const T* x, T* out, index_t n, F f) {
-    for (index_t i = 0; i < n; i += width<T>) store_up_to<T>(out + i, f(load_up_to<T>(x + i, n - i)), n - i);
+    constexpr index_t W = width<T>, many = 4;
+    index_t i = 0;
+    for (; i + many * W <= n; i += many * W) {
+        vecs<T, many> v;
+#pragma GCC unroll 4
+        for (index_t k = 0; k < many; ++k) v.of[k] = load<T>(x + i + k * W);
+        v = f(v);
+#pragma GCC unroll 4
+        for (index_t k = 0; k < many; ++k) store<T>(out + i + k * W, v.of[k]);
+    }
+    for (; i < n; i += W) {
+        const vecs<T, 1> v = f(vecs<T, 1>{{load_up_to<T>(x + i, n - i)}});
+        store_up_to<T>(out + i, v.of[0], n - i);
+    }
 }
 
 template <class T>
 void exp_array(const T* x, T* out, index_t n) {
-    map<T>(x, out, n, [](vec<T> v) { return exp<T>(v); });
+    map<T>(x, out, n, [](const auto& v) SKRNN_INLINE_LAMBDA { return exp(v); });
 }
 
 template <class T>
 void sigmoid_array(const T* x, T* out, index_t n) {
-    map<T>(x, out, n, [](vec<T> v) { return sigmoid<T>(v); });
+    map<T>(x, out, n, [](const auto& v) SKRNN_INLINE_LAMBDA { return sigmoid(v); });
 }
 
 template <class T>
 void tanh_array(const T* x, T* out, index_t n) {
-    map<T>(x, out, n, [](vec<T> v) { return tanh<T>(v); });
+    map<T>(x, out, n, [](const auto& v) SKRNN_INLINE_LAMBDA { return tanh(v); });
 }
 
 /// out = softmax of one row; returns the sum that divides it, and its maximum in `largest`.
@@ -31,8 +45,8 @@ template <class T>
 SKRNN_INLINE T softmax_row(const T* logits, T* out, index_t columns, T& largest) {
     largest = logits[0];
     for (index_t i = 1; i < columns; ++i) largest = logits[i] > largest ? logits[i] : largest;
-    const vec<T> shift = broadcast<T>(largest);
-    map<T>(logits, out, columns, [&](vec<T> v) { return exp<T>(v - shift); });
+    const T shift = largest;
+    map<T>(logits, out, columns, [&](const auto& v) SKRNN_INLINE_LAMBDA { return exp(v - v.all(shift)); });
     T sum = out[0];
     for (index_t i = 1; i < columns; ++i) sum += out[i];
     for (index_t i = 0; i < columns; ++i) out[i] /= sum;

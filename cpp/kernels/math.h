@@ -62,71 +62,68 @@ struct Exp<double> {
                                    0x1.1f731ea5352cap-29};
 };
 
-/// y = n ln 2 + r, and q(r) of e^r = 1 + r + r^2 q(r).
-template <class T>
+/// What is left of y = n ln 2 + r.
+template <class V>
 struct Reduced {
-    vec<T> r, r2, q;
-    vec<T> rounded;  // n, in the low bits of n + Exp<T>::round
+    V p;        // e^r - 1
+    V rounded;  // n, in the low bits of n + Exp<T>::round
 };
 
-/// Pairs of coefficients, then Horner in r^2: as many operations as Horner in r, in two thirds of the time.
-template <class T>
-SKRNN_INLINE Reduced<T> reduce(vec<T> y) {
-    using E = Exp<T>;
-    static_assert(E::degree % 2 == 0);
-    const vec<T> rounded = fma(y, broadcast(E::log2_e), broadcast(E::round));
-    const vec<T> n = rounded - broadcast(E::round);
-    vec<T> r = fma(n, broadcast(-E::ln2_high), y);
-    r = fma(n, broadcast(-E::ln2_low), r);
-    const vec<T> r2 = r * r;
-    vec<T> q = broadcast(E::c[E::degree]);
-#pragma GCC unroll 8
-    for (int i = E::degree - 2; i >= 0; i -= 2) q = fma(q, r2, fma(broadcast(E::c[i + 1]), r, broadcast(E::c[i])));
-    return {r, r2, q, rounded};
+template <class V>
+SKRNN_INLINE Reduced<V> reduce(const V& y) {
+    using E = Exp<typename V::element>;
+    const V rounded = fma(y, V::all(E::log2_e), V::all(E::round));
+    const V n = rounded - V::all(E::round);
+    V r = fma(n, V::all(-E::ln2_high), y);
+    r = fma(n, V::all(-E::ln2_low), r);
+    V q = V::all(E::c[E::degree]);
+#pragma GCC unroll 16
+    for (int i = E::degree - 1; i >= 0; --i) q = fma(q, r, V::all(E::c[i]));
+    return {fma(q, r * r, r), rounded};
 }
 
 /// 2^n for n in [-bias, bias + 1]; the ends give 0 and infinity.
-template <class T>
-SKRNN_INLINE vec<T> power_of_two(vec<T> rounded) {
-    using E = Exp<T>;
+template <class T, int K>
+SKRNN_INLINE vecs<T, K> power_of_two(const vecs<T, K>& rounded) {
     using Bits = typename Lanes<T>::integer;
-    const Bits bits = (Bits)rounded;
-    return (vec<T>)((bits << E::mantissa_bits) + ((Bits)broadcast(T(1))));
+    vecs<T, K> y;
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k)
+        y.of[k] = (vec<T>)(((Bits)rounded.of[k] << Exp<T>::mantissa_bits) + (Bits)broadcast(T(1)));
+    return y;
 }
 
-template <class T>
-SKRNN_INLINE vec<T> exp(vec<T> x) {
+template <class V>
+SKRNN_INLINE V exp(const V& x) {
+    using T = typename V::element;
     using E = Exp<T>;
-    const vec<T> y = at_least(broadcast(E::exp_lower), at_most(broadcast(E::exp_upper), x));
-    const Reduced<T> e = reduce<T>(y);
+    const V round = V::all(E::round);
+    const Reduced<V> e = reduce(at_least(V::all(E::exp_lower), at_most(V::all(E::exp_upper), x)));
     // in two factors, so that results may be subnormal or round up to infinity
-    const vec<T> n = e.rounded - broadcast(E::round);
-    const vec<T> half = fma(n, broadcast(T(0.5)), broadcast(E::round));
-    const vec<T> rest = n - (half - broadcast(E::round)) + broadcast(E::round);
-    return (broadcast(T(1)) + fma(e.q, e.r2, e.r)) * power_of_two<T>(half) * power_of_two<T>(rest);
+    const V n = e.rounded - round;
+    const V half = fma(n, V::all(T(0.5)), round);
+    const V rest = n - (half - round) + round;
+    return (V::all(T(1)) + e.p) * power_of_two(half) * power_of_two(rest);
 }
 
-template <class T>
-SKRNN_INLINE vec<T> sigmoid(vec<T> x) {
+template <class V>
+SKRNN_INLINE V sigmoid(const V& x) {
+    using T = typename V::element;
     using E = Exp<T>;
-    const vec<T> one = broadcast(T(1));
-    const vec<T> y = at_least(broadcast(E::lower), at_most(broadcast(E::upper), -x));
-    const Reduced<T> e = reduce<T>(y);
-    return one / fma(one + fma(e.q, e.r2, e.r), power_of_two<T>(e.rounded), one);
+    const V one = V::all(T(1));
+    const Reduced<V> e = reduce(at_least(V::all(E::lower), at_most(V::all(E::upper), -x)));
+    return one / fma(one + e.p, power_of_two(e.rounded), one);
 }
 
-template <class T>
-SKRNN_INLINE vec<T> tanh(vec<T> x) {
+template <class V>
+SKRNN_INLINE V tanh(const V& x) {
+    using T = typename V::element;
     using E = Exp<T>;
-    using Bits = typename Lanes<T>::integer;
-    const Bits sign = (Bits)broadcast(T(-0.0));
-    const vec<T> a = (vec<T>)((Bits)x & ~sign);
-    const vec<T> y = at_most(broadcast(E::tanh_one), a + a);
-    const Reduced<T> e = reduce<T>(y);
-    const vec<T> scale = power_of_two<T>(e.rounded);
-    const vec<T> em1 = fma(scale, fma(e.q, e.r2, e.r), scale - broadcast(T(1)));
-    const vec<T> t = em1 / (em1 + broadcast(T(2)));
-    return (vec<T>)((Bits)t | ((Bits)x & sign));
+    const V a = absolute(x);
+    const Reduced<V> e = reduce(at_most(V::all(E::tanh_one), a + a));
+    const V scale = power_of_two(e.rounded);
+    const V em1 = fma(scale, e.p, scale - V::all(T(1)));
+    return with_sign_of(em1 / (em1 + V::all(T(2))), x);
 }
 
 }  // namespace

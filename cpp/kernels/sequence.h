@@ -45,6 +45,9 @@ struct StageLayout {
     static constexpr int full = units_per_panel(n_slots);  // vectors of units in all panels but the last
     /// Whether the products with x and with h make the same slots, and can be one.
     static constexpr bool together = x_offset == h_offset && x_slots == h_slots;
+    /// Rows that an epilogue computes in lockstep. Where a panel is one vector of units wide, nothing else in a tile
+    /// could keep the processor busy during an activation's chain of dependent operations.
+    static constexpr int lot = full == 1 ? 3 : 1;
     /// Rows of one vector that a panel holds for each of its vectors of units.
     static constexpr index_t depth(index_t input_size, index_t hidden_size) {
         return n_slots + input_size * x_slots + hidden_size * h_slots;
@@ -63,6 +66,56 @@ SKRNN_INLINE Units units_of(const Share& share, index_t unit_vectors, index_t fu
 
 SKRNN_INLINE void meet(const Share& share) {
     if (share.meet != nullptr) share.meet(share.meeting, share.parts);
+}
+
+/// Rows of a tile that an epilogue computes in lockstep. Where there are fewer than K, the last one is there more than
+/// once: read before it is written, and then written the same.
+template <int K>
+struct RowLot {
+    index_t of[K];
+
+    [[gnu::always_inline]] RowLot(index_t first, index_t rows) {
+        for (int k = 0; k < K; ++k) of[k] = first + k < rows ? first + k : rows - 1;
+    }
+};
+
+/// One vector of each row: rows are `stride` apart.
+template <class T, int K>
+SKRNN_INLINE vecs<T, K> load_rows(const RowLot<K>& rows, const T* base, index_t stride) {
+    vecs<T, K> v;
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) v.of[k] = load<T>(base + rows.of[k] * stride);
+    return v;
+}
+
+template <class T, int K>
+SKRNN_INLINE void store_rows(const RowLot<K>& rows, T* base, index_t stride, const vecs<T, K>& v) {
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) store<T>(base + rows.of[k] * stride, v.of[k]);
+}
+
+/// The first n elements of one vector of each row, which is at table[row] + offset.
+template <class T, int K>
+SKRNN_INLINE vecs<T, K> load_rows_up_to(const RowLot<K>& rows, const T* const* table, index_t offset, index_t n) {
+    vecs<T, K> v;
+    if (n >= width<T>) {
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) v.of[k] = load<T>(table[rows.of[k]] + offset);
+    } else {
+        for (int k = 0; k < K; ++k) v.of[k] = load_first<T>(table[rows.of[k]] + offset, n);
+    }
+    return v;
+}
+
+template <class T, int K>
+SKRNN_INLINE void store_rows_up_to(const RowLot<K>& rows, T* const* table, index_t offset, const vecs<T, K>& v,
+                                   index_t n) {
+    if (n >= width<T>) {
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) store<T>(table[rows.of[k]] + offset, v.of[k]);
+    } else {
+        for (int k = 0; k < K; ++k) store_first<T>(table[rows.of[k]] + offset, v.of[k], n);
+    }
 }
 
 template <class T>
@@ -104,20 +157,55 @@ SKRNN_INLINE void project_stage(const ForwardArgs<T>& args, const Share& share, 
     }
 }
 
+/// The cell on `units` vectors of units from u0 on of those rows of the tile that begins at `row`, whose sums are
+/// given.
+template <class Cell, class A, int J, int K, class T>
+SKRNN_INLINE void forward_epilogue(const ForwardArgs<T>& args, index_t t, index_t u0, index_t units, index_t row,
+                                   const RowLot<K> rows, const T* sums) {
+    constexpr CellData data = Cell::data;
+    constexpr Range slots = data.stages[J].slots;
+    constexpr int n_slots = slots_in(slots);
+    constexpr index_t W = width<T>;
+    using V = vecs<T, K>;
+
+    const index_t H = args.padded_size, state_stride = args.state_rows * H, gate_stride = data.n_slots * H;
+    const index_t packed = args.steps.first[t] + row;
+    const index_t before = args.steps.state_at[t] + row, after = args.steps.state_at[t + 1] + row;
+    const index_t gate_row = args.steps.gate_at[t] + row;
+    for (index_t u = 0; u < units; ++u) {
+        const index_t unit = (u0 + u) * W;
+        T* const gates = args.gates == nullptr ? nullptr : args.gates + gate_row * gate_stride + unit;
+        V s[max_slots], prev[data.n_states], next[data.n_states];
+        for (int q = 0; q < slots.begin; ++q) s[q] = load_rows<T>(rows, gates + q * H, gate_stride);
+        for (int q = 0; q < n_slots; ++q)
+            s[slots.begin + q] = load_rows<T>(rows, sums + (q * units + u) * W, n_slots * units * W);
+        for (int n = 0; n < data.n_states; ++n)
+            prev[n] = load_rows<T>(rows, args.states + n * state_stride + before * H + unit, H);
+        Cell::template forward<A, J, V>(s, prev, next);
+        if (gates != nullptr)
+            for (int q = slots.begin; q < slots.end; ++q) store_rows<T>(rows, gates + q * H, gate_stride, s[q]);
+        if constexpr (J + 1 == data.n_stages) {
+            for (int n = 0; n < data.n_states; ++n)
+                store_rows<T>(rows, args.states + n * state_stride + after * H + unit, H, next[n]);
+            if (args.y_rows != nullptr)
+                store_rows_up_to<T>(rows, args.y_rows + packed, unit, next[0], args.hidden_size - unit);
+        } else {
+            store_rows<T>(rows, args.operands + gate_row * H + unit, H, next[0]);
+        }
+    }
+}
+
 /// A thread's units of stage J of step t, for rows [row_begin, row_end).
 template <class Cell, class A, int J, class T>
 SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, index_t t, index_t row_begin,
                                 index_t row_end, Projection<T> projection) {
     using L = StageLayout<Cell, J>;
-    constexpr CellData data = Cell::data;
-    constexpr Stage stage = L::stage;
     constexpr int n_slots = L::n_slots;
     constexpr index_t W = width<T>;
-    constexpr bool last = J + 1 == data.n_stages;
 
-    const index_t H = args.padded_size, state_stride = args.state_rows * H;
-    const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
-    const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
+    const index_t H = args.padded_size, first = args.steps.first[t];
+    const T* const h_operand =
+        J == 0 ? args.states + args.steps.state_at[t] * H : args.operands + args.steps.gate_at[t] * H;
     const Units mine = units_of(share, H / W, L::full);
     const T* panel = stage_panels<Cell, J>(args, mine.begin);
     alignas(64) T sums[row_tile * tile_vectors * W];
@@ -136,8 +224,7 @@ SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, 
 
         for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
             const T* h_rows[row_tile];
-            for (index_t r = 0; r < rows; ++r)
-                h_rows[r] = J == 0 ? args.states + (before + row + r) * H : args.operands + (gate_at + row + r) * H;
+            for (index_t r = 0; r < rows; ++r) h_rows[r] = h_operand + (row + r) * H;
             const Operand<T> operands[2] = {{args.x_rows + first + row, 0, 1, args.input_size, x_panel},
                                             {h_rows, 0, 1, args.hidden_size, h_panel}};
             const T* const init = begun + (projection.pair + row - row_begin) * begun_stride;
@@ -152,29 +239,12 @@ SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, 
                 run_tile<T>(rows, L::h_slots * units, {operands + 1, 1, h_sums, line, h_sums, line});
             }
 
-            for (index_t r = 0; r < rows; ++r) {
-                T* const gates = args.gates == nullptr ? nullptr : args.gates + (gate_at + row + r) * data.n_slots * H;
-                for (index_t u = 0; u < units; ++u) {
-                    const index_t unit = (u0 + u) * W;
-                    vec<T> s[max_slots], prev[data.n_states], next[data.n_states];
-                    for (int q = 0; q < stage.slots.begin; ++q) s[q] = load<T>(gates + q * H + unit);
-                    for (int q = 0; q < n_slots; ++q)
-                        s[stage.slots.begin + q] = load<T>(sums + r * line + (q * units + u) * W);
-                    for (int k = 0; k < data.n_states; ++k)
-                        prev[k] = load<T>(args.states + k * state_stride + (before + row + r) * H + unit);
-                    Cell::template forward<A, J, T>(s, prev, next);
-                    if (gates != nullptr)
-                        for (int q = stage.slots.begin; q < stage.slots.end; ++q) store<T>(gates + q * H + unit, s[q]);
-                    if constexpr (last) {
-                        for (int k = 0; k < data.n_states; ++k)
-                            store<T>(args.states + k * state_stride + (after + row + r) * H + unit, next[k]);
-                        if (args.y_rows != nullptr)
-                            store_up_to<T>(args.y_rows[first + row + r] + unit, next[0], args.hidden_size - unit);
-                    } else {
-                        store<T>(args.operands + (gate_at + row + r) * H + unit, next[0]);
-                    }
-                }
-            }
+            if (L::lot > 1 && rows > 1)
+                for (index_t r = 0; r < rows; r += L::lot)
+                    forward_epilogue<Cell, A, J>(args, t, u0, units, row, RowLot<L::lot>(r, rows), sums);
+            else
+                for (index_t r = 0; r < rows; ++r)
+                    forward_epilogue<Cell, A, J>(args, t, u0, units, row, RowLot<1>(r, rows), sums);
         });
     }
 }
@@ -248,6 +318,47 @@ SKRNN_INLINE const T* recurrent_panels(const BackwardArgs<T>& args, index_t unit
     return p + slots_in(Cell::data.stages[J].h) * args.hidden_size * unit_vector * width<T>;
 }
 
+/// As forward_epilogue; through: what arrives through the product, null where nothing does.
+template <class Cell, class A, int J, int K, class T>
+SKRNN_INLINE void backward_epilogue(const BackwardArgs<T>& args, index_t t, index_t u0, index_t units, index_t row,
+                                    const RowLot<K> rows, const T* through) {
+    constexpr CellData data = Cell::data;
+    constexpr index_t W = width<T>;
+    using V = vecs<T, K>;
+
+    const index_t H = args.padded_size, state_stride = args.state_rows * H, d_stride = args.steps.rows * H;
+    const index_t gate_stride = data.n_slots * H;
+    const index_t packed = args.steps.first[t] + row;
+    const index_t before = args.steps.state_at[t] + row, after = args.steps.state_at[t + 1] + row;
+    for (index_t u = 0; u < units; ++u) {
+        const index_t unit = (u0 + u) * W;
+        T* const gates = args.gates + (args.steps.gate_at[t] + row) * gate_stride + unit;
+        T* const d_states = args.d_states + row * H + unit;
+        V s[max_slots], prev[data.n_states], next[data.n_states], d[data.n_states], d_prev[data.n_states];
+        for (int q = 0; q < data.n_slots; ++q) s[q] = load_rows<T>(rows, gates + q * H, gate_stride);
+        for (int n = 0; n < data.n_states; ++n) {
+            const T* const states = args.states + n * state_stride + unit;
+            prev[n] = load_rows<T>(rows, states + before * H, H);
+            next[n] = load_rows<T>(rows, states + after * H, H);
+            d[n] = load_rows<T>(rows, d_states + n * d_stride, H);
+        }
+        const V arrived = through == nullptr ? V{} : load_rows<T>(rows, through + u * W, units * W);
+        if constexpr (J + 1 == data.n_stages) {
+            if (args.dy_rows != nullptr)
+                d[0] = d[0] + load_rows_up_to<T>(rows, args.dy_rows + packed, unit, args.hidden_size - unit);
+            d[0] = d[0] + arrived;
+            Cell::template backward<A, J, V>(s, prev, next, d, d_prev);
+            for (int n = 0; n < data.n_states; ++n) store_rows<T>(rows, d_states + n * d_stride, H, d_prev[n]);
+        } else {
+            const V d_h = d[0];
+            d[0] = arrived;
+            Cell::template backward<A, J, V>(s, prev, next, d, d_prev);
+            store_rows<T>(rows, d_states, H, d_h + d_prev[0]);
+        }
+        for (int q = 0; q < data.n_slots; ++q) store_rows<T>(rows, gates + q * H, gate_stride, s[q]);
+    }
+}
+
 /// A thread's units of stage J of step t backwards, for rows [row_begin, row_end). The gradient that reaches it through
 /// a product comes from stage `From` of step t_from; `arrives` is false at the last step of a row, where there is none.
 template <class Cell, class A, int J, class T>
@@ -259,10 +370,7 @@ SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, const Share& share
     constexpr int From = last ? 0 : J + 1;
     const index_t t_from = last ? t + 1 : t;
 
-    const index_t H = args.padded_size, state_stride = args.state_rows * H, d_stride = args.steps.rows * H;
-    const index_t before = args.steps.state_at[t], after = args.steps.state_at[t + 1];
-    const index_t first = args.steps.first[t], gate_at = args.steps.gate_at[t];
-    const Units mine = units_of(share, H / W, tile_vectors);
+    const Units mine = units_of(share, args.padded_size / W, tile_vectors);
     alignas(64) T sums[row_tile * tile_width<T>];
     const T* panel = recurrent_panels<Cell, From, T>(args, mine.begin);
 
@@ -270,34 +378,9 @@ SKRNN_INLINE void backward_stage(const BackwardArgs<T>& args, const Share& share
         const index_t units = mine.end - u0 < tile_vectors ? mine.end - u0 : tile_vectors;
         for_row_tiles(row_begin, row_end, [&](index_t row, index_t rows) {
             if (arrives) recurrent_gradient<Cell, From, T>(args, t_from, row, rows, units, panel, sums);
-            for (index_t r = 0; r < rows; ++r) {
-                T* const gates = args.gates + (gate_at + row + r) * data.n_slots * H;
-                for (index_t u = 0; u < units; ++u) {
-                    const index_t unit = (u0 + u) * W;
-                    T* const d_states = args.d_states + (row + r) * H + unit;
-                    vec<T> s[max_slots], prev[data.n_states], next[data.n_states], d[data.n_states],
-                        d_prev[data.n_states];
-                    for (int q = 0; q < data.n_slots; ++q) s[q] = load<T>(gates + q * H + unit);
-                    for (int k = 0; k < data.n_states; ++k) {
-                        prev[k] = load<T>(args.states + k * state_stride + (before + row + r) * H + unit);
-                        next[k] = load<T>(args.states + k * state_stride + (after + row + r) * H + unit);
-                    }
-                    const vec<T> through = arrives ? load<T>(sums + (r * units + u) * W) : vec<T>{};
-                    if constexpr (last) {
-                        for (int k = 0; k < data.n_states; ++k) d[k] = load<T>(d_states + k * d_stride);
-                        if (args.dy_rows != nullptr)
-                            d[0] = d[0] + load_up_to<T>(args.dy_rows[first + row + r] + unit, args.hidden_size - unit);
-                        d[0] = d[0] + through;
-                        Cell::template backward<A, J, T>(s, prev, next, d, d_prev);
-                        for (int k = 0; k < data.n_states; ++k) store<T>(d_states + k * d_stride, d_prev[k]);
-                    } else {
-                        d[0] = through;
-                        Cell::template backward<A, J, T>(s, prev, next, d, d_prev);
-                        store<T>(d_states, load<T>(d_states) + d_prev[0]);
-                    }
-                    for (int q = 0; q < data.n_slots; ++q) store<T>(gates + q * H + unit, s[q]);
-                }
-            }
+            const T* const through = arrives ? sums : nullptr;
+            for (index_t r = 0; r < rows; ++r)
+                backward_epilogue<Cell, A, J>(args, t, u0, units, row, RowLot<1>(r, rows), through);
         });
         panel += slots_in(data.stages[From].h) * args.hidden_size * units * W;
     }

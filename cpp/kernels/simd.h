@@ -31,6 +31,7 @@
 #endif
 
 #define SKRNN_INLINE [[gnu::always_inline]] static inline
+#define SKRNN_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace skrnn {
 namespace {
@@ -179,6 +180,57 @@ SKRNN_INLINE vec<double> at_most(vec<double> bound, vec<double> x) {
     return bound < x ? bound : x;
 #endif
 }
+
+/// K registers, each operation on all of them before the next one: so neighbouring instructions do not wait for one
+/// another where, as in an activation, every operation waits for the one before it.
+template <class T, int K>
+struct vecs {
+    using element = T;
+    vec<T> of[K];
+
+    SKRNN_INLINE vecs all(T x) {
+        vecs y;
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) y.of[k] = broadcast(x);
+        return y;
+    }
+};
+
+/// Element-wise: an expression in a.of[k], b.of[k] and c.of[k].
+#define SKRNN_EACH(expression)                                                          \
+    {                                                                                   \
+        vecs<T, K> y;                                                                   \
+        _Pragma("GCC unroll 8") for (int k = 0; k < K; ++k) { y.of[k] = (expression); } \
+        return y;                                                                       \
+    }
+#define SKRNN_UNARY(name, expression) \
+    template <class T, int K>         \
+    SKRNN_INLINE vecs<T, K> name(const vecs<T, K>& a) SKRNN_EACH(expression)
+#define SKRNN_BINARY(name, expression) \
+    template <class T, int K>          \
+    SKRNN_INLINE vecs<T, K> name(const vecs<T, K>& a, const vecs<T, K>& b) SKRNN_EACH(expression)
+
+SKRNN_BINARY(operator+, a.of[k] + b.of[k])
+SKRNN_BINARY(operator-, a.of[k] - b.of[k])
+SKRNN_BINARY(operator*, a.of[k] * b.of[k])
+SKRNN_BINARY(operator/, a.of[k] / b.of[k])
+SKRNN_BINARY(at_least, at_least(a.of[k], b.of[k]))
+SKRNN_BINARY(at_most, at_most(a.of[k], b.of[k]))
+SKRNN_UNARY(operator-, -a.of[k])
+SKRNN_UNARY(one_where_positive, a.of[k] > vec<T>{} ? broadcast(T(1)) : vec<T>{})
+SKRNN_UNARY(absolute, (vec<T>)((typename Lanes<T>::integer)a.of[k] & ~(typename Lanes<T>::integer)broadcast(T(-0.0))))
+/// a, which is not negative, with the sign of b.
+SKRNN_BINARY(with_sign_of,
+             (vec<T>)((typename Lanes<T>::integer)a.of[k] |
+                      ((typename Lanes<T>::integer)b.of[k] & (typename Lanes<T>::integer)broadcast(T(-0.0)))))
+
+template <class T, int K>
+SKRNN_INLINE vecs<T, K> fma(const vecs<T, K>& a, const vecs<T, K>& b, const vecs<T, K>& c)
+    SKRNN_EACH(fma(a.of[k], b.of[k], c.of[k]))
+
+#undef SKRNN_UNARY
+#undef SKRNN_BINARY
+#undef SKRNN_EACH
 
 }  // namespace
 }  // namespace skrnn
