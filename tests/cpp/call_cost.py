@@ -6,8 +6,9 @@ less those of n, per call, and may be 2 % off the committed figure either way: f
 written down. They belong to a compiler and its major version; where another one compiles, only the
 exact counts are checked.
 
-    cmake --preset default -DSKRNN_MODULE=OFF && cmake --build --preset default
-    tests/cpp/call_cost.py              # checks build/default/call_cost; --write renews the figures
+    cmake --preset default -B build/cost -DSKRNN_MODULE=OFF
+    cmake --build build/cost --target call_cost
+    tests/cpp/call_cost.py              # checks build/cost/call_cost; --write renews the figures
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def differences(name: str, got: Figures, want: Figures, tolerance: float = 0) ->
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("driver", type=Path, nargs="?", default=ROOT / "build" / "default" / "call_cost")
+    parser.add_argument("driver", type=Path, nargs="?", default=ROOT / "build" / "cost" / "call_cost")
     parser.add_argument("--write", action="store_true", help="renew the figures of call_cost.json")
     arguments = parser.parse_args()
     driver = arguments.driver.resolve()
