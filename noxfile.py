@@ -63,6 +63,15 @@ def checks(session: nox.Session) -> None:
 
 
 @nox.session
+def cost(session: nox.Session) -> None:
+    """What one call costs, held against figures (needs GCC and valgrind): ``nox -s cost -- --write`` renews them."""
+    session.install("cmake", "ninja")
+    session.run("cmake", "--preset", "default", "-B", "build/cost", "-DSKRNN_MODULE=OFF")
+    session.run("cmake", "--build", "build/cost", "--target", "call_cost")
+    session.run("python", "tests/cpp/call_cost.py", *session.posargs)
+
+
+@nox.session
 def sdist(session: nox.Session) -> None:
     """What a user without a wheel lives through: sdist, wheel from it, install, tests from the sdist."""
     session.install("build")
