@@ -266,9 +266,9 @@ class StackTape:
             d_above = d_below
 
 
-def _by_unit(arrays: Sequence[Array] | Array, n_units: int) -> list[list[Array]]:
+def _by_unit(arrays: Sequence[Array], n_units: int) -> list[list[Array]]:
     """Turn arrays (L*D, N, H), one for each state of the cell, into lists of (N, H) by unit."""
-    return [[arrays[k][unit] for k in range(len(arrays))] for unit in range(n_units)]
+    return [[array[unit] for array in arrays] for unit in range(n_units)]
 
 
 def beside(top: Array) -> Array:
@@ -276,9 +276,15 @@ def beside(top: Array) -> Array:
     return top.swapaxes(0, 1).reshape(top.shape[1], -1)
 
 
-def _public(arrays: Array) -> State:
-    """Turn (n_states, L*D, N, H) into what users see: ``h``, or ``(h, c)``."""
-    return arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1])
+def _empty_states(config: RecurrentConfig, n_rows: int, dtype: np.dtype[Any]) -> list[Array]:
+    """Make room for one (L*D, N, H) per state of the cell."""
+    shape = (config.n_units, n_rows, config.hidden_size)
+    return [np.empty(shape, dtype) for _ in range(config.n_states)]
+
+
+def _public(states: Sequence[Array]) -> State:
+    """Turn one array per state into what users see: ``h``, or ``(h, c)``."""
+    return states[0] if len(states) == 1 else (states[0], states[1])
 
 
 def _check_input(config: RecurrentConfig, X: Any, dtype: np.dtype[Any]) -> Array:
@@ -312,7 +318,7 @@ def _forward(
     output = None
     if return_output:
         output = np.empty((n_rows, n_steps, config.output_size), dtype)
-    final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype)
+    final = _empty_states(config, n_rows, dtype)
     stack.forward(
         X,
         check_lengths(lengths, n_rows, n_steps),
@@ -395,7 +401,7 @@ class RecurrentTape:
         d_final = _check_state("d_state", config, d_state, n_rows, dtype)
         parameters, weights = self._layer._place_for_gradients(out)
         d_x = np.empty(self._x_shape, dtype=dtype)
-        d_initial = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype=dtype)
+        d_initial = _empty_states(config, n_rows, dtype)
         self._tape.backward(d_output, d_final, d_x, _by_unit(d_initial, config.n_units), config.groups(weights))
         return RecurrentGradients(d_x, _public(d_initial), weights, parameters)
 
@@ -613,7 +619,7 @@ class Recurrent(Layer):
         output = None
         if return_output:
             output = np.empty((n_rows, n_steps, config.output_size), dtype=dtype)
-        final = np.empty((config.n_states, config.n_units, n_rows, config.hidden_size), dtype=dtype)
+        final = _empty_states(config, n_rows, dtype)
         tape = stack.record(
             X,
             check_lengths(lengths, n_rows, n_steps),
