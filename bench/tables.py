@@ -237,17 +237,23 @@ def footprint_section(report: Line) -> Iterator[str]:
     yield row("import, s", *(figure(imports.get(name)) for name in softwares))
     yield row("... beyond scikit-learn's", figure(imports["skrnn beyond scikit-learn"]), "", "")
     yield row("installed, MB", *(megabytes(disk[name]) if name in disk else "-" for name in softwares))
-    for line in report["memory"]:
-        n_bytes = [line["peak"].get(name) for name in softwares]
-        shown = ["-" if n is None else megabytes(n) for n in n_bytes]
-        yield row(f"peak of a training step, {line['cell']} {line['shape']}, MB, import and all", *shown)
-        n_bytes = [line["before"].get(name) for name in softwares]
-        shown = ["-" if n is None else megabytes(n) for n in n_bytes]
-        yield row("... of which before the step", *shown)
     yield ""
-    yield "Bytes that a tape keeps for each row and step (float32, H 128), beside the input it refers to: " + ", ".join(
-        f"{cell} {figure(n)}" for cell, n in report["tape_bytes"].items()
+    yield from prose(
+        "Peak of what is resident in a training step, in MB, import and all, and in brackets before the step; "
+        "skrnn with its estimators and so with scikit-learn, or its layers alone:"
     )
+    yield ""
+    softwares = ("skrnn", "skrnn.nn", "torch")
+    yield row("", "skrnn", "skrnn.nn alone", "PyTorch", "skrnn / PyTorch")
+    yield row("---", *["---:"] * 4)
+    for line in report["memory"]:
+        peak, before = line["peak"], line["before"]
+        shown = [f"{megabytes(peak[s])} ({megabytes(before[s])})" if s in peak else "-" for s in softwares]
+        share = f"{peak['skrnn'] / peak['torch']:.0%}" if "torch" in peak else "-"
+        yield row(f"{line['cell']} {line['shape']}", *shown, share)
+    yield ""
+    tapes = ", ".join(f"{cell} {n:.0f}" for cell, n in report["tape_bytes"].items())
+    yield f"Bytes that a tape keeps for each row and step (float32, H 128), beside the input it refers to: {tapes}."
     yield ""
     yield row("call", "us")
     yield row("---", "---:")
@@ -259,17 +265,22 @@ def plots_section(report: Line) -> Iterator[str]:
     yield "## How cost grows"
     yield ""
     yield from prose(
-        "Forward passes and training steps around the shape *medium* (64 rows, 100 steps, 64 inputs, 128 units) "
-        "with one size varied at a time, beside the peers (`bench/plots.py`). The dashed lines have the slope "
-        "that arithmetic asks for. Slopes fitted on a logarithmic scale, to the upper half of the sizes:"
+        "Forward passes and training steps on one thread, around the shape *medium* (64 rows, 100 steps, 64 inputs, "
+        "128 units), one size varied at a time; inputs grow with the units (`bench/plots.py`). Grey lines have the "
+        "slope that arithmetic asks for. Slopes fitted on logarithmic scales to the upper half of the sizes:"
     )
     yield ""
-    yield row("cell", "pass", "over", "slope of arithmetic", "skrnn", "PyTorch", "onnxruntime")
-    yield row("---", "---", "---", *["---:"] * 4)
+    yield row("cell", "pass", "over", "arithmetic", "skrnn", "PyTorch", "onnxruntime")
+    yield row(*["---"] * 3, *["---:"] * 4)
     for line in report["slopes"]:
         slopes = (line["slope"].get(name) for name in ("skrnn", "torch", "onnxruntime"))
-        shown = ["-" if slope is None else f"{slope:.2f}" for slope in slopes]
-        yield row(line["cell"], PASSES[line["mode"]], line["over"], f"{line['arithmetic']:.2f}", *shown)
+        yield row(line["cell"], PASSES[line["mode"]], line["over"], str(line["arithmetic"]), *map(times, slopes))
+    yield ""
+    growth = ", ".join(f"{name} {n:.0f}" for name, n in report["bytes_per_step"].items())
+    yield from prose(
+        "Peak memory of a training step grows by so many bytes with each further step of a row, its input and the "
+        f"gradients of both included: {growth}."
+    )
     for name, caption in report["images"].items():
         yield ""
         yield f"![{caption}](images/{name})"
