@@ -48,12 +48,18 @@ def prose(text: str) -> Iterator[str]:
     yield from textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
-def about(report: Line) -> Iterator[str]:
-    machine = report["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if name != "skrnn")
-    cpu = f"{machine['cpu']}, {machine['cores']} cores, instruction set {machine['isa']}"
-    yield f"- {cpu}; code of commit `{machine['commit']}`"
-    yield f"- {versions}"
+def runs_section(reports: dict[str, Line]) -> Iterator[str]:
+    machines = {part: report["machine"] for part, report in reports.items()}
+    first = next(iter(machines.values()))
+    versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items() if name != "skrnn")
+    yield "## The runs"
+    yield ""
+    yield f"{first['cpu']}, {first['cores']} cores, instruction set {first['isa']}; {versions}."
+    yield ""
+    yield row("part", "code of commit", "time", "load when it began")
+    yield row(*["---"] * 3, "---:")
+    for part, machine in machines.items():
+        yield row(part, f"`{machine['commit']}`", machine["time"], f"{machine['load']:.1f}")
 
 
 # ---- Times beside the peers ---------------------------------------------------------------------
@@ -125,8 +131,6 @@ def grid_section(report: Line) -> Iterator[str]:
         f"multiply-adds in GFLOP/s, by threads, was {peaks}."
     )
     yield ""
-    yield from about(report)
-    yield ""
     yield from shape_table(report["grid"])
     yield ""
     yield from prose("Over the whole grid, and where the ratio is lowest:")
@@ -188,24 +192,14 @@ def roofline_section(report: Line) -> Iterator[str]:
             yield row(PASSES[s["mode"]], str(s["threads"]), s["peer"], share, *ratios, s["lowest"])
     yield ""
     yield from prose(
-        "`epilogue`: vector instructions of the cells' functions. `limit`: what most of the bound is due to."
+        "`epilogue`: vector instructions of the cells' functions. `limit`: what most of the bound is due to. "
+        "`of peak`: the share of the peak of multiply-adds that the matrix products would reach at the bound. "
+        "`share`: that of the bound reached."
     )
     yield ""
-    head = (
-        "cell",
-        "shape",
-        "pass",
-        "threads",
-        "MFLOP",
-        "MB",
-        "epilogue, 1000",
-        "bound ms",
-        "limit",
-        "skrnn ms",
-        "share",
-    )
-    yield row(*head)
-    yield row(*["---"] * 3, *["---:"] * 5, "---", *["---:"] * 2)
+    head = ("cell", "shape", "pass", "threads", "MFLOP", "MB", "epilogue, 1000", "bound ms", "of peak", "limit")
+    yield row(*head, "skrnn ms", "share")
+    yield row(*["---"] * 3, *["---:"] * 6, "---", *["---:"] * 2)
     for line in report["lines"]:
         yield row(
             line["cell"],
@@ -216,6 +210,7 @@ def roofline_section(report: Line) -> Iterator[str]:
             figure(line["bytes"] / 1e6),
             figure(line["epilogue_instructions"] / 1e3),
             figure(line["bound_ms"]),
+            f"{line['bound_of_peak']:.0%}",
             line["limit"],
             figure(line.get("ms")),
             f"{line['share']:.0%}" if "share" in line else "-",
@@ -253,7 +248,9 @@ def footprint_section(report: Line) -> Iterator[str]:
         yield row(f"{line['cell']} {line['shape']}", *shown, share)
     yield ""
     tapes = ", ".join(f"{cell} {n:.0f}" for cell, n in report["tape_bytes"].items())
-    yield f"Bytes that a tape keeps for each row and step (float32, H 128), beside the input it refers to: {tapes}."
+    yield from prose(
+        f"Bytes that a tape keeps for each row and step (float32, H 128), beside the input it refers to: {tapes}."
+    )
     yield ""
     yield row("call", "us")
     yield row("---", "---:")
@@ -341,6 +338,9 @@ def page(reports: dict[str, Line]) -> Iterator[str]:
         if part in reports:
             yield ""
             yield from section(reports[part])
+    if reports:
+        yield ""
+        yield from runs_section(reports)
 
 
 def measure(paths: dict[str, Path], extra: Sequence[str], keras: str | None) -> None:
