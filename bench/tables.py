@@ -1,6 +1,6 @@
 """Write docs/performance.md from what the other programs here measured.
 
-    python bench/tables.py --run              measure everything, into bench/results/, then write (about 25 minutes)
+    python bench/tables.py --run              measure everything, into bench/results/, then write (tens of minutes)
     python bench/tables.py --run --quick      the same with few rounds: does it all run?
     python bench/tables.py --run --keras ~/keras/bin/python        with Keras among the whole fits
     python bench/tables.py                    write again from bench/results/
