@@ -4,6 +4,8 @@
     python bench/compare.py --quick                    three rounds instead of fifteen: does it run at all?
     python bench/compare.py --cells lstm --grid medium large --threads 1 --mode forward
     python bench/compare.py --fits                     whole fits against hand-written PyTorch loops
+    python bench/compare.py --fits --keras ~/keras/bin/python      ... and Keras, which that interpreter has; skrnn need
+                                                       not be installed there
 
 How it measures. Machines are shared and noisy, so only ratios taken in one run count. Every contender computes the
 same network on the same data, which is checked before anything is timed. Then come rounds: in each, every contender
@@ -234,30 +236,35 @@ def run_grid(options: argparse.Namespace) -> Iterator[Line]:
 def run_fits(options: argparse.Namespace) -> Iterator[Line]:
     for n_threads in options.threads:
         for job in fits.jobs(options.cells):
-            ours, theirs = job.contenders(n_threads)
-            rounds = max(1, options.rounds // 3)
-            seconds = np.empty((rounds, 2))
-            ours(), theirs()
-            for r in range(rounds):
-                for i in (0, 1) if r % 2 == 0 else (1, 0):
-                    time.sleep(REST)
-                    start = time.perf_counter()
-                    result = (ours, theirs)[i]()
-                    seconds[r, i] = time.perf_counter() - start
-                    job.check(result)
-            line = {
-                "fit": job.name,
-                "threads": n_threads,
-                "rounds": rounds,
-                "seconds": {"skrnn": median(seconds[:, 0]), "torch": median(seconds[:, 1])},
-                "ratio": {"torch": median(seconds[:, 1] / seconds[:, 0])},
-            }
-            print(
-                f"{job.name:36} threads {n_threads}  skrnn {figure(line['seconds']['skrnn'])} s"
-                f"  torch {figure(line['seconds']['torch'])} s  ratio {line['ratio']['torch']:.2f}",
-                flush=True,
-            )
+            with job.contenders(n_threads, options.keras) as found:
+                line = measure_fit(job, found, n_threads, max(1, options.rounds // 3))
+            shown = "  ".join(f"{name} {figure(value)} s" for name, value in line["seconds"].items())
+            ratios = "  ".join(f"{name} {figure(value)}" for name, value in line["ratio"].items())
+            print(f"{job.name:36} threads {n_threads}  {shown}  ratio: {ratios}", flush=True)
             yield line
+
+
+def measure_fit(job: fits.Job, found: dict[str, fits.Fit], n_threads: int, rounds: int) -> Line:
+    calls = list(found.values())
+    seconds = np.empty((rounds, len(calls)))
+    for call in calls:
+        call()
+    for r in range(rounds):
+        for turn in range(len(calls)):
+            i = (r + turn) % len(calls)
+            time.sleep(REST)
+            start = time.perf_counter()
+            result = calls[i]()
+            seconds[r, i] = time.perf_counter() - start
+            job.check(result)
+    ours = seconds[:, 0]
+    return {
+        "fit": job.name,
+        "threads": n_threads,
+        "rounds": rounds,
+        "seconds": {name: median(seconds[:, i]) for i, name in enumerate(found)},
+        "ratio": {name: median(seconds[:, i] / ours) for i, name in enumerate(found) if name != "skrnn"},
+    }
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -269,8 +276,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds per line (default 15)")
     parser.add_argument("--quick", action="store_true", help="three rounds")
     parser.add_argument("--fits", action="store_true", help="whole fits instead of the grid")
+    parser.add_argument("--keras", metavar="PYTHON", help="with --fits: an interpreter with Keras, a third contender")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write everything measured here")
     options = parser.parse_args(arguments)
+    if options.keras and not options.fits:
+        parser.error("--keras takes part in --fits only")
     options.rounds = 3 if options.quick else options.rounds
     options.threads = options.threads or sorted({1, machine.available_cores()})
     return options

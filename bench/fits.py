@@ -3,12 +3,21 @@
 Both do the same job: equal data, network, batch size, number of epochs, solver and learning rate, a fresh shuffle in
 every epoch, and the validation loss after every epoch where there is validation data. PyTorch gets its fused Adam,
 tensors made before the clock starts, and nothing is read back from it inside an epoch.
+
+Keras can stand beside them in a process of its own, since it is large and may want another Python: ``keras_fit.py``
+runs the same jobs there. What a user of it waits for is a call of ``fit`` on a new model, tracing of its graph and all;
+loading the library is not counted, nor is a first fit.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +31,18 @@ except ImportError:
     torch = None  # type: ignore[assignment]
 
 Fit = Callable[[], float]
+
+KERAS_DATA = (
+    "cell",
+    "activation",
+    "hidden_size",
+    "epochs",
+    "batch_size",
+    "X",
+    "y",
+    "validation_fraction",
+    "learning_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +61,19 @@ class Job:
     bound: float = np.inf
     learning_rate: float = 1e-3
 
-    def contenders(self, n_threads: int) -> tuple[Fit, Fit]:
-        """Ours and theirs; a call fits a new network and returns its last training error (mean squared)."""
+    @contextmanager
+    def contenders(self, n_threads: int, keras_python: str | None) -> Iterator[dict[str, Fit]]:
+        """Ours first; a call fits a new network and returns its last training error (mean squared)."""
         if torch is None:
             raise SystemExit("whole fits are compared with PyTorch, which is not installed")
         skrnn.set_num_threads(n_threads)
         torch.set_num_threads(n_threads)
-        return self.fit_skrnn, self.torch_fit()
+        found = {"skrnn": self.fit_skrnn, "torch": self.torch_fit()}
+        if keras_python is None:
+            yield found
+        else:
+            with self.keras_fit(keras_python, n_threads) as fit:
+                yield {**found, "keras": fit}
 
     def check(self, loss: float) -> None:
         assert np.isfinite(loss), f"{self.name}: loss {loss}"
@@ -103,6 +130,34 @@ class Job:
             return float(losses[-1])
 
         return fit
+
+    @contextmanager
+    def keras_fit(self, python: str, n_threads: int) -> Iterator[Fit]:
+        threads = {f"{name}_THREADS": str(n_threads) for name in ("OMP_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP")}
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder, "job.npz")
+            np.savez(data, **{name: np.asarray(getattr(self, name)) for name in KERAS_DATA})
+            server = subprocess.Popen(
+                [python, str(Path(__file__).with_name("keras_fit.py")), str(data)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **threads},
+            )
+            assert server.stdin is not None
+            assert server.stdout is not None
+            requests, answers = server.stdin, server.stdout
+            if not answers.readline().startswith("keras "):
+                raise SystemExit(f"{python} cannot run {Path(__file__).with_name('keras_fit.py')}: has it Keras?")
+
+            def fit() -> float:
+                requests.write("fit\n")
+                requests.flush()
+                return float(answers.readline())
+
+            with server:  # closes its input, which ends it
+                yield fit
 
 
 def sine_job() -> Job:
