@@ -5,6 +5,7 @@
 #include "cell_mgu.h"
 #include "cell_rnn.h"
 #include "elementwise.h"
+#include "outer.h"
 #include "sequence.h"
 
 #define SKRNN_TEXT_OF(x) #x
