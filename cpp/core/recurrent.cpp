@@ -69,8 +69,8 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
                 const index_t line = slots_in(slots) * units;
                 if (real < units) std::fill_n(panel, depth * line, T(0));
                 for (int q = slots.begin; q < slots.end; ++q)
-                    pack_transposed(panel + (q - slots.begin) * units, line, real, depth,
-                                    weight + (gate[q] * H + unit) * depth);
+                    functions<T>(table_).transpose(weight + (gate[q] * H + unit) * depth, depth,
+                                                   panel + (q - slots.begin) * units, line, real, depth);
                 panel += depth * line;
             };
             pack(stage.x, data.x_gate, weight_ih, I);
@@ -230,7 +230,6 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const CellData& data = weights.cell();
     const index_t I = weights.input_size_, H = weights.hidden_size_, padded = weights.padded_size();
     const index_t rows = plan_.rows(), packed_steps = plan_.packed_steps(), slot_stride = data.n_slots * padded;
-    const index_t tile_width = tile_vectors * weights.width();
     const Steps steps = plan_.steps();
     const auto n_packed = static_cast<std::size_t>(packed_steps);
 
@@ -259,12 +258,9 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     // ---- Gradient of the inputs: one product over all packed steps
     std::vector<const T*> gate_rows(n_packed);
     for (std::size_t s = 0; s < n_packed; ++s) gate_rows[s] = gates_.data() + static_cast<index_t>(s) * slot_stride;
-    index_t x_offsets[max_slots], x_slot[max_slots], n_x = 0;
+    index_t x_offsets[max_slots], n_x = 0;
     for (int j = 0; j < data.n_stages; ++j)
-        for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) {
-            x_slot[n_x] = q;
-            x_offsets[n_x++] = q * padded;
-        }
+        for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) x_offsets[n_x++] = q * padded;
     std::vector<T*> d_x_rows;
     if (gradients.d_x.data != nullptr) {
         d_x_rows.resize(n_packed);
@@ -275,61 +271,56 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const GemmArgs<T> input_gradient{gate_rows.data(),           n_x, x_offsets,       H,
                                      weights.backward_x_.data(), I,   d_x_rows.data(), gradients.add_to_d_x};
 
-    // ---- Gradients of the weights: one product for the input weights, one per stage for the recurrent ones
+    // ---- Gradients of the weights: one product per stage, whose features are h (or the operand), 1 and x
     struct Job {
         OuterArgs<T> args;
-        index_t b_offsets[max_slots];
-        T* out[max_slots];
-        T* bias_out[max_slots];
-        index_t tasks;
+        OuterBlock<T> blocks[max_slots];
+        std::vector<const T*> h_rows;
         Buffer<T> sums;
     };
-    Job jobs[1 + max_stages];
-    const int n_jobs = 1 + data.n_stages;
-    std::vector<const T*> h_rows[max_stages];
-    index_t most_features = 0, n_tasks = 0;
-    for (int job_index = 0; job_index < n_jobs; ++job_index) {
-        Job& job = jobs[job_index];
-        const int j = job_index - 1;
-        index_t n_blocks = 0;
-        const auto block = [&](index_t q, index_t gate, index_t features, T* d_weight, T* d_bias) {
-            job.b_offsets[n_blocks] = q * padded;
-            job.out[n_blocks] = d_weight + gate * H * features;
-            job.bias_out[n_blocks++] = d_bias + gate * H;
-        };
-        const T* const* a_rows;
-        index_t features;
-        if (job_index == 0) {
-            a_rows = x_rows_.data();
-            features = I;
-            for (index_t n = 0; n < n_x; ++n)
-                block(x_slot[n], data.x_gate[x_slot[n]], I, gradients.d_weight_ih, gradients.d_bias_ih);
-        } else {
-            h_rows[j].resize(n_packed);
-            for (index_t t = 0; t < steps.steps; ++t)
-                for (index_t i = 0; i < steps.active[t]; ++i)
-                    h_rows[j][static_cast<std::size_t>(steps.first[t] + i)] =
-                        j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
-                               : operands_.data() + (steps.gate_at[t] + i) * padded;
-            a_rows = h_rows[j].data();
-            features = H;
-            for (int q = data.stages[j].h.begin; q < data.stages[j].h.end; ++q)
-                block(q, data.h_gate[q], H, gradients.d_weight_hh, gradients.d_bias_hh);
+    Job jobs[max_stages];
+    std::size_t scratch_size = 0;
+    for (int j = 0; j < data.n_stages; ++j) {
+        Job& job = jobs[j];
+        const Stage& stage = data.stages[j];
+        job.h_rows.resize(n_packed);
+        for (index_t t = 0; t < steps.steps; ++t)
+            for (index_t i = 0; i < steps.active[t]; ++i)
+                job.h_rows[static_cast<std::size_t>(steps.first[t] + i)] =
+                    j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
+                           : operands_.data() + (steps.gate_at[t] + i) * padded;
+        for (int q = stage.slots.begin; q < stage.slots.end; ++q) {
+            OuterBlock<T> block{q * padded, {nullptr, nullptr}, {nullptr, nullptr}};
+            if (q >= stage.h.begin && q < stage.h.end) {
+                block.out[0] = gradients.d_weight_hh + data.h_gate[q] * H * H;
+                block.bias_out[0] = gradients.d_bias_hh + data.h_gate[q] * H;
+            }
+            if (q >= stage.x.begin && q < stage.x.end) {
+                block.out[1] = gradients.d_weight_ih + data.x_gate[q] * H * I;
+                block.bias_out[1] = gradients.d_bias_ih + data.x_gate[q] * H;
+            }
+            job.blocks[q - stage.slots.begin] = block;
         }
-        const index_t feature_tiles = (features + 1 + table.row_tile - 1) / table.row_tile;
-        job.tasks = n_blocks * ((H + tile_width - 1) / tile_width) * feature_tiles;
-        job.sums = Buffer<T>(static_cast<std::size_t>(job.tasks * table.row_tile * tile_width), workspace_);
-        job.args = {packed_steps, a_rows,        features, gates_.data(), slot_stride,    H,
-                    n_blocks,     job.b_offsets, job.out,  job.bias_out,  job.sums.data()};
-        most_features = std::max(most_features, feature_tiles * table.row_tile);
-        n_tasks += job.tasks;
+        job.args = {packed_steps,
+                    true,
+                    true,
+                    {job.h_rows.data(), x_rows_.data()},
+                    {H, I},
+                    gates_.data(),
+                    slot_stride,
+                    H,
+                    slots_in(stage.slots),
+                    job.blocks,
+                    nullptr};
+        job.sums = Buffer<T>(outer_sums(job.args, weights.width()), workspace_);
+        job.args.sums = job.sums.data();
+        scratch_size = std::max(scratch_size, outer_scratch(job.args, weights.width()));
     }
 
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
-    const index_t scratch_size = (most_features + tile_width) * gradient_block;
-    Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads), workspace_);
+    Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
 
     parallel(n_threads, [&](Team team) {
         const Functions<T>& f = functions<T>(table);
@@ -337,14 +328,9 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
             .backward(time_loop, plan_.share(team.thread, team.size), plan_.share(team.thread + 1, team.size));
         team.barrier();
         if (gradients.d_x.data != nullptr) f.gemm(input_gradient, team.begin(packed_steps), team.end(packed_steps));
-        const index_t begin = team.begin(n_tasks), end = team.end(n_tasks);
-        index_t before = 0;
-        for (int job_index = 0; job_index < n_jobs; ++job_index) {
-            const Job& job = jobs[job_index];
-            f.outer(job.args, std::clamp<index_t>(begin - before, 0, job.tasks),
-                    std::clamp<index_t>(end - before, 0, job.tasks), scratch.data() + team.thread * scratch_size);
-            before += job.tasks;
-        }
+        for (int j = 0; j < data.n_stages; ++j)
+            f.outer(jobs[j].args, team.thread, team.size,
+                    scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
     });
 
     for (int k = 0; k < data.n_states; ++k) {
