@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "kernel_table.h"
+#include "parallel.h"
 
 namespace skrnn {
 
@@ -23,6 +24,17 @@ T* pack_columns(T* panel, index_t line, index_t depth, const T* rows, index_t ro
     }
     return panel;
 }
+
+/// Deals panels, which every thread counts in the same order, to the threads of a team.
+class Turns {
+public:
+    explicit Turns(Team team) : team_(team) {}
+    bool mine() { return next_++ % team_.size == team_.thread; }
+
+private:
+    Team team_;
+    index_t next_ = 0;
+};
 
 /// Elements of OuterArgs::sums, for registers of `width` elements.
 template <class T>

@@ -13,6 +13,9 @@ int slots_in(Range range) { return range.end - range.begin; }
 
 index_t units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
 
+/// Packing one element takes about as long as so many multiply-adds.
+constexpr double multiply_adds_per_packed = 16;
+
 /// Zeros in what lies beyond each row's length.
 template <class T>
 void clear_padding(const SequenceView<T>& view, index_t rows, index_t steps, const std::int64_t* lengths,
@@ -36,21 +39,34 @@ RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell
       input_size_(input_size),
       hidden_size_(hidden_size),
       training_(training) {
-    pack_forward(weight_ih, weight_hh, bias_ih, bias_hh);
-    if (training) pack_backward(weight_ih, weight_hh);
+    const CellData& data = *cell.data;
+    const index_t padded_i = round_up(input_size, width());
+    index_t sizes[3] = {0, 0, padded_i};
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Stage& stage = data.stages[j];
+        const index_t x_slots = slots_in(stage.x), h_slots = slots_in(stage.h);
+        sizes[0] += padded_size() * (slots_in(stage.slots) + input_size * x_slots + hidden_size * h_slots);
+        sizes[1] += padded_size() * hidden_size * h_slots;
+        sizes[2] += padded_i * hidden_size * x_slots;
+    }
+    forward_ = Buffer<T>(static_cast<std::size_t>(sizes[0]));
+    if (training) {
+        backward_h_ = Buffer<T>(static_cast<std::size_t>(sizes[1]));
+        backward_x_ = Buffer<T>(static_cast<std::size_t>(sizes[2]));
+    }
+    const index_t size = sizes[0] + (training ? sizes[1] + sizes[2] : 0);
+    parallel(threads_for(multiply_adds_per_packed * static_cast<double>(size)), [&](Team team) {
+        pack_forward(weight_ih, weight_hh, bias_ih, bias_hh, Turns(team));
+        if (training) pack_backward(weight_ih, weight_hh, Turns(team));
+    });
 }
 
 template <class T>
-void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh) {
+void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh,
+                                       Turns turns) {
     const CellData& data = *cell_.data;
     const index_t W = width(), I = input_size_, H = hidden_size_, padded = padded_size();
-    index_t size = 0;
-    for (int j = 0; j < data.n_stages; ++j) {
-        const Stage& stage = data.stages[j];
-        size += padded * (slots_in(stage.slots) + I * slots_in(stage.x) + H * slots_in(stage.h));
-    }
-    forward_ = Buffer<T>(static_cast<std::size_t>(size));
-    T* panel = forward_.data();
+    T* next = forward_.data();
 
     for (int j = 0; j < data.n_stages; ++j) {
         const Stage& stage = data.stages[j];
@@ -58,6 +74,9 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
         for (index_t unit = 0; unit < padded; unit += full) {
             const index_t units = std::min(full, padded - unit);           // of the panel
             const index_t real = std::clamp<index_t>(H - unit, 0, units);  // of them not padding
+            T* panel = next;
+            next += units * (slots_in(stage.slots) + I * slots_in(stage.x) + H * slots_in(stage.h));
+            if (!turns.mine()) continue;
             for (int q = stage.slots.begin; q < stage.slots.end; ++q)
                 for (index_t u = 0; u < units; ++u) {
                     T bias = 0;
@@ -80,37 +99,38 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
 }
 
 template <class T>
-void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh) {
+void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh, Turns turns) {
     const CellData& data = *cell_.data;
     const index_t W = width(), I = input_size_, H = hidden_size_;
     const index_t tile = tile_vectors * W;
-    int x_slots = 0, h_slots = 0;
-    for (int j = 0; j < data.n_stages; ++j) {
-        x_slots += slots_in(data.stages[j].x);
-        h_slots += slots_in(data.stages[j].h);
-    }
-
     const index_t padded_h = round_up(H, W), padded_i = round_up(I, W);
     const auto pack = [&](T* panel, Range slots, const int* gate, const T* weight, index_t row_size, index_t column,
                           index_t line) {
         for (int q = slots.begin; q < slots.end; ++q)
             panel = pack_columns(panel, line, H, weight + gate[q] * H * row_size, row_size, column);
-        return panel;
     };
 
-    backward_h_ = Buffer<T>(static_cast<std::size_t>(padded_h * H * h_slots));
-    T* panel = backward_h_.data();
-    for (int j = 0; j < data.n_stages; ++j)
-        for (index_t unit = 0; unit < padded_h; unit += tile)
-            panel = pack(panel, data.stages[j].h, data.h_gate, weight_hh, H, unit, std::min(tile, padded_h - unit));
+    T* next = backward_h_.data();
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Range h = data.stages[j].h;
+        for (index_t unit = 0; unit < padded_h; unit += tile) {
+            const index_t line = std::min(tile, padded_h - unit);
+            if (turns.mine()) pack(next, h, data.h_gate, weight_hh, H, unit, line);
+            next += line * H * slots_in(h);
+        }
+    }
 
-    backward_x_ = Buffer<T>(static_cast<std::size_t>(padded_i * (1 + H * x_slots)));
-    panel = backward_x_.data();
+    next = backward_x_.data();
     for (index_t input = 0; input < padded_i; input += tile) {
         const index_t line = std::min(tile, padded_i - input);
-        panel = std::fill_n(panel, line, T(0));
-        for (int j = 0; j < data.n_stages; ++j)
-            panel = pack(panel, data.stages[j].x, data.x_gate, weight_ih, I, input, line);
+        const bool mine = turns.mine();
+        if (mine) std::fill_n(next, line, T(0));
+        next += line;
+        for (int j = 0; j < data.n_stages; ++j) {
+            const Range x = data.stages[j].x;
+            if (mine) pack(next, x, data.x_gate, weight_ih, I, input, line);
+            next += line * H * slots_in(x);
+        }
     }
 }
 

@@ -73,8 +73,8 @@ private:
 
     index_t width() const { return table_.vector_bytes / static_cast<index_t>(sizeof(T)); }
     index_t padded_size() const { return round_up(hidden_size_, width()); }
-    void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh);
-    void pack_backward(const T* weight_ih, const T* weight_hh);
+    void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);
+    void pack_backward(const T* weight_ih, const T* weight_hh, Turns turns);
     /// The time loop of `call` over the states in `states`, whose initial ones it fills in.
     void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates,
              T* operands) const;

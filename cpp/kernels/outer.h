@@ -149,15 +149,16 @@ void outer(const OuterArgs<T>& args, int thread, int size, T* scratch) {
                 run_tile<T>(rows, panel.line / width<T>,
                             {&operand, 1, fresh ? zeros : sums, fresh ? 0 : panel.line, sums, panel.line});
             });
+            if (args.ends && stop <= outer_block) store_gradients(args, panel);
         });
     }
 
-    if (!args.ends) return;
-    for_panels(args, thread, size, [&](const OuterPanel<T>& panel) {
-        if (args.begins && args.steps == 0)
-            for (index_t i = panel.begin * panel.line; i < panel.end * panel.line; ++i) panel.sums[i] = T(0);
-        store_gradients(args, panel);
-    });
+    if (args.steps == 0 && args.ends)
+        for_panels(args, thread, size, [&](const OuterPanel<T>& panel) {
+            if (args.begins)
+                for (index_t i = panel.begin * panel.line; i < panel.end * panel.line; ++i) panel.sums[i] = T(0);
+            store_gradients(args, panel);
+        });
 }
 
 }  // namespace
