@@ -36,7 +36,7 @@ void dense_forward(const T* x, const T* weight, const T* bias, T* out, index_t r
         const index_t line = std::min(tile, padded - column), real = std::min(line, output_size - column);
         std::fill_n(panel, (1 + input_size) * line, T(0));
         if (bias != nullptr) std::copy_n(bias + column, real, panel);
-        pack_transposed(panel + line, line, real, input_size, weight + column * input_size);
+        functions<T>(table).transpose(weight + column * input_size, input_size, panel + line, line, real, input_size);
         panel += (1 + input_size) * line;
     }
 
@@ -75,19 +75,20 @@ void dense_backward(const T* x, const T* weight, const T* d_out, T* d_x, T* d_we
                                      packed.data(),     input_size, d_x_rows.data(), false};
 
     const std::vector<const T*> x_rows = rows_of(x, rows, input_size);
-    const index_t feature_tiles = (input_size + 1 + table.row_tile - 1) / table.row_tile;
-    const index_t tasks = (output_size + tile - 1) / tile * feature_tiles;
-    Buffer<T> sums(static_cast<std::size_t>(tasks * table.row_tile * tile));
-    const OuterArgs<T> weight_gradient{rows, x_rows.data(), input_size, d_out,   output_size, output_size,
-                                       1,    &offset,       &d_weight,  &d_bias, sums.data()};
+    const OuterBlock<T> block{0, {d_weight, nullptr}, {d_bias, nullptr}};
+    OuterArgs<T> weight_gradient{
+        rows, true,   true,   {x_rows.data(), nullptr}, {input_size, 0}, d_out, output_size, output_size,
+        1,    &block, nullptr};
+    const Buffer<T> sums(outer_sums(weight_gradient, width));
+    weight_gradient.sums = sums.data();
 
     const int n_threads = threads_for(2 * work_of(rows, input_size, output_size));
-    const index_t scratch_size = (feature_tiles * table.row_tile + tile) * gradient_block;
-    Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads));
+    const std::size_t scratch_size = outer_scratch(weight_gradient, width);
+    const Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads));
     parallel(n_threads, [&](Team team) {
         if (d_x != nullptr) functions<T>(table).gemm(input_gradient, team.begin(rows), team.end(rows));
-        functions<T>(table).outer(weight_gradient, team.begin(tasks), team.end(tasks),
-                                  scratch.data() + team.thread * scratch_size);
+        functions<T>(table).outer(weight_gradient, team.thread, team.size,
+                                  scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
     });
 }
 

@@ -25,7 +25,7 @@ inline constexpr int max_stages = 2;
 inline constexpr int tile_vectors = 4;
 
 /// Packed steps that a weight gradient accumulates before it moves to the next block of its operands.
-inline constexpr index_t gradient_block = 256;
+inline constexpr index_t outer_block = 96;
 
 /// Shards of so few rows compute x W + b beforehand, for so many steps at a time.
 inline constexpr index_t few_rows = 2;
@@ -123,21 +123,28 @@ struct GemmArgs {
     bool add;  // out += instead of out =
 };
 
-/// out[block][column][feature] = sum over steps of b[step][offset(block) + column] * a_rows[step][feature], and
-/// bias_out[block][column] = sum over steps of b: one chain per element in the order of the steps.
+/// Columns [b_offset, b_offset + columns) of b. What is null is not wanted, and without out[i] not computed.
+template <class T>
+struct OuterBlock {
+    index_t b_offset;
+    T* out[2];       // per operand: [columns][features]
+    T* bias_out[2];  // [columns], the same numbers twice
+};
+
+/// out[i][column][feature] = sum over steps of b[step][column] * rows[i][step][feature], and
+/// bias_out[column] = sum over steps of b[step][column]: one chain per element, from the last step to the first.
 template <class T>
 struct OuterArgs {
     index_t steps;
-    const T* const* a_rows;
-    index_t features;
+    bool begins, ends;        // whether the chains begin here, or go on from `sums`; end here, or pause there
+    const T* const* rows[2];  // per operand: [steps] -> (features); null without features
+    index_t features[2];
     const T* b;
     index_t b_stride;
     index_t columns;  // of each block
     index_t n_blocks;
-    const index_t* b_offsets;
-    T* const* out;
-    T* const* bias_out;  // entries may be null
-    T* sums;             // [panels][feature tiles][row_tile][tile width]
+    const OuterBlock<T>* blocks;
+    T* sums;  // room for the chains: core/pack.h
 };
 
 /// One optimiser step on flat vectors. `scale` is what clipping leaves of the gradient.
@@ -168,7 +175,8 @@ struct Cell {
 template <class T>
 struct Functions {
     void (*gemm)(const GemmArgs<T>&, index_t row_begin, index_t row_end);
-    void (*outer)(const OuterArgs<T>&, index_t task_begin, index_t task_end, T* scratch);
+    void (*outer)(const OuterArgs<T>&, int thread, int size, T* scratch);  // the share of a thread
+    void (*transpose)(const T* from, index_t from_stride, T* to, index_t to_stride, index_t rows, index_t columns);
     void (*exp)(const T* x, T* out, index_t n);
     void (*sigmoid)(const T* x, T* out, index_t n);
     void (*tanh)(const T* x, T* out, index_t n);

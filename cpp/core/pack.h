@@ -1,26 +1,17 @@
-// Packing of weight matrices into panels: see docs/adr/0003.
+// How weight matrices lie in panels, and what room their gradients need: see docs/adr/0003 and 0006.
 #pragma once
 
 #include <algorithm>
 
+#include "buffer.h"
 #include "kernel_table.h"
+#include "parallel.h"
 
 namespace skrnn {
 
 /// n rounded up to whole vectors.
 inline index_t round_up(index_t n, index_t vector_width) {
     return (n + vector_width - 1) / vector_width * vector_width;
-}
-
-/// panel[k * line + lane] = rows[lane * depth + k] for `lanes` rows, in blocks of k that stay in the first-level cache.
-template <class T>
-void pack_transposed(T* panel, index_t line, index_t lanes, index_t depth, const T* rows) {
-    constexpr index_t block = 16;
-    for (index_t k0 = 0; k0 < depth; k0 += block) {
-        const index_t k1 = std::min(k0 + block, depth);
-        for (index_t lane = 0; lane < lanes; ++lane)
-            for (index_t k = k0; k < k1; ++k) panel[k * line + lane] = rows[lane * depth + k];
-    }
 }
 
 /// Columns [column, column + line) of `depth` rows, zeros where a row has no more; returns where the panel ends.
@@ -32,6 +23,32 @@ T* pack_columns(T* panel, index_t line, index_t depth, const T* rows, index_t ro
         std::fill(panel + real, panel + line, T(0));
     }
     return panel;
+}
+
+/// Deals panels, which every thread counts in the same order, to the threads of a team.
+class Turns {
+public:
+    explicit Turns(Team team) : team_(team) {}
+    bool mine() { return next_++ % team_.size == team_.thread; }
+
+private:
+    Team team_;
+    index_t next_ = 0;
+};
+
+/// Elements of OuterArgs::sums, for registers of `width` elements.
+template <class T>
+std::size_t outer_sums(const OuterArgs<T>& args, index_t width) {
+    const index_t features = args.features[0] + 1 + args.features[1];
+    return static_cast<std::size_t>(args.n_blocks * features * round_up(args.columns, width));
+}
+
+/// Elements of the scratch of one thread: a panel of columns and all features over one block of steps.
+template <class T>
+std::size_t outer_scratch(const OuterArgs<T>& args, index_t width) {
+    constexpr index_t cache_line = alignment / static_cast<index_t>(sizeof(T));
+    const index_t features = round_up(args.features[0] + 1 + args.features[1], cache_line) + cache_line;
+    return static_cast<std::size_t>(outer_block * (tile_vectors * width + features));
 }
 
 }  // namespace skrnn

@@ -13,14 +13,9 @@ int slots_in(Range range) { return range.end - range.begin; }
 
 index_t units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
 
-/// A thread's share of the time loop; nothing for threads that it has no use for.
-Share share_of(const Plan& plan, LoopShare sharing, Team team, Meeting& meeting) {
-    const int n = std::min(sharing.n_threads, team.size);
-    if (!sharing.by_units) return {plan.share(team.thread, n), plan.share(team.thread + 1, n)};
-    if (team.thread >= n) return {0, 0};
-    const auto meet = [](void* m, int parts) { static_cast<Meeting*>(m)->wait(parts); };
-    return {0, plan.rows(), team.thread, n, meet, &meeting};
-}
+    const LoopShare sharing = share_loop(work, weights.step_work(), rows);
+    Meeting meeting;
+    Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
 
 /// Zeros in what lies beyond each row's length.
 template <class T>
@@ -45,21 +40,34 @@ RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell
       input_size_(input_size),
       hidden_size_(hidden_size),
       training_(training) {
-    pack_forward(weight_ih, weight_hh, bias_ih, bias_hh);
-    if (training) pack_backward(weight_ih, weight_hh);
+    const CellData& data = *cell.data;
+    const index_t padded_i = round_up(input_size, width());
+    index_t sizes[3] = {0, 0, padded_i};
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Stage& stage = data.stages[j];
+        const index_t x_slots = slots_in(stage.x), h_slots = slots_in(stage.h);
+        sizes[0] += padded_size() * (slots_in(stage.slots) + input_size * x_slots + hidden_size * h_slots);
+        sizes[1] += padded_size() * hidden_size * h_slots;
+        sizes[2] += padded_i * hidden_size * x_slots;
+    }
+    forward_ = Buffer<T>(static_cast<std::size_t>(sizes[0]));
+    if (training) {
+        backward_h_ = Buffer<T>(static_cast<std::size_t>(sizes[1]));
+        backward_x_ = Buffer<T>(static_cast<std::size_t>(sizes[2]));
+    }
+    const index_t size = sizes[0] + (training ? sizes[1] + sizes[2] : 0);
+    parallel(threads_for(multiply_adds_per_packed * static_cast<double>(size)), [&](Team team) {
+        pack_forward(weight_ih, weight_hh, bias_ih, bias_hh, Turns(team));
+        if (training) pack_backward(weight_ih, weight_hh, Turns(team));
+    });
 }
 
 template <class T>
-void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh) {
+void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh,
+                                       Turns turns) {
     const CellData& data = *cell_.data;
     const index_t W = width(), I = input_size_, H = hidden_size_, padded = padded_size();
-    index_t size = 0;
-    for (int j = 0; j < data.n_stages; ++j) {
-        const Stage& stage = data.stages[j];
-        size += padded * (slots_in(stage.slots) + I * slots_in(stage.x) + H * slots_in(stage.h));
-    }
-    forward_ = Buffer<T>(static_cast<std::size_t>(size));
-    T* panel = forward_.data();
+    T* next = forward_.data();
 
     for (int j = 0; j < data.n_stages; ++j) {
         const Stage& stage = data.stages[j];
@@ -67,6 +75,9 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
         for (index_t unit = 0; unit < padded; unit += full) {
             const index_t units = std::min(full, padded - unit);           // of the panel
             const index_t real = std::clamp<index_t>(H - unit, 0, units);  // of them not padding
+            T* panel = next;
+            next += units * (slots_in(stage.slots) + I * slots_in(stage.x) + H * slots_in(stage.h));
+            if (!turns.mine()) continue;
             for (int q = stage.slots.begin; q < stage.slots.end; ++q)
                 for (index_t u = 0; u < units; ++u) {
                     T bias = 0;
@@ -78,8 +89,8 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
                 const index_t line = slots_in(slots) * units;
                 if (real < units) std::fill_n(panel, depth * line, T(0));
                 for (int q = slots.begin; q < slots.end; ++q)
-                    pack_transposed(panel + (q - slots.begin) * units, line, real, depth,
-                                    weight + (gate[q] * H + unit) * depth);
+                    functions<T>(table_).transpose(weight + (gate[q] * H + unit) * depth, depth,
+                                                   panel + (q - slots.begin) * units, line, real, depth);
                 panel += depth * line;
             };
             pack(stage.x, data.x_gate, weight_ih, I);
@@ -89,37 +100,38 @@ void RecurrentWeights<T>::pack_forward(const T* weight_ih, const T* weight_hh, c
 }
 
 template <class T>
-void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh) {
+void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh, Turns turns) {
     const CellData& data = *cell_.data;
     const index_t W = width(), I = input_size_, H = hidden_size_;
     const index_t tile = tile_vectors * W;
-    int x_slots = 0, h_slots = 0;
-    for (int j = 0; j < data.n_stages; ++j) {
-        x_slots += slots_in(data.stages[j].x);
-        h_slots += slots_in(data.stages[j].h);
-    }
-
     const index_t padded_h = round_up(H, W), padded_i = round_up(I, W);
     const auto pack = [&](T* panel, Range slots, const int* gate, const T* weight, index_t row_size, index_t column,
                           index_t line) {
         for (int q = slots.begin; q < slots.end; ++q)
             panel = pack_columns(panel, line, H, weight + gate[q] * H * row_size, row_size, column);
-        return panel;
     };
 
-    backward_h_ = Buffer<T>(static_cast<std::size_t>(padded_h * H * h_slots));
-    T* panel = backward_h_.data();
-    for (int j = 0; j < data.n_stages; ++j)
-        for (index_t unit = 0; unit < padded_h; unit += tile)
-            panel = pack(panel, data.stages[j].h, data.h_gate, weight_hh, H, unit, std::min(tile, padded_h - unit));
+    T* next = backward_h_.data();
+    for (int j = 0; j < data.n_stages; ++j) {
+        const Range h = data.stages[j].h;
+        for (index_t unit = 0; unit < padded_h; unit += tile) {
+            const index_t line = std::min(tile, padded_h - unit);
+            if (turns.mine()) pack(next, h, data.h_gate, weight_hh, H, unit, line);
+            next += line * H * slots_in(h);
+        }
+    }
 
-    backward_x_ = Buffer<T>(static_cast<std::size_t>(padded_i * (1 + H * x_slots)));
-    panel = backward_x_.data();
+    next = backward_x_.data();
     for (index_t input = 0; input < padded_i; input += tile) {
         const index_t line = std::min(tile, padded_i - input);
-        panel = std::fill_n(panel, line, T(0));
-        for (int j = 0; j < data.n_stages; ++j)
-            panel = pack(panel, data.stages[j].x, data.x_gate, weight_ih, I, input, line);
+        const bool mine = turns.mine();
+        if (mine) std::fill_n(next, line, T(0));
+        next += line;
+        for (int j = 0; j < data.n_stages; ++j) {
+            const Range x = data.stages[j].x;
+            if (mine) pack(next, x, data.x_gate, weight_ih, I, input, line);
+            next += line * H * slots_in(x);
+        }
     }
 }
 
@@ -238,7 +250,6 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const CellData& data = weights.cell();
     const index_t I = weights.input_size_, H = weights.hidden_size_, padded = weights.padded_size();
     const index_t rows = plan_.rows(), packed_steps = plan_.packed_steps(), slot_stride = data.n_slots * padded;
-    const index_t tile_width = tile_vectors * weights.width();
     const Steps steps = plan_.steps();
     const auto n_packed = static_cast<std::size_t>(packed_steps);
 
@@ -267,12 +278,9 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     // ---- Gradient of the inputs: one product over all packed steps
     std::vector<const T*> gate_rows(n_packed);
     for (std::size_t s = 0; s < n_packed; ++s) gate_rows[s] = gates_.data() + static_cast<index_t>(s) * slot_stride;
-    index_t x_offsets[max_slots], x_slot[max_slots], n_x = 0;
+    index_t x_offsets[max_slots], n_x = 0;
     for (int j = 0; j < data.n_stages; ++j)
-        for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) {
-            x_slot[n_x] = q;
-            x_offsets[n_x++] = q * padded;
-        }
+        for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) x_offsets[n_x++] = q * padded;
     std::vector<T*> d_x_rows;
     if (gradients.d_x.data != nullptr) {
         d_x_rows.resize(n_packed);
@@ -283,77 +291,72 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const GemmArgs<T> input_gradient{gate_rows.data(),           n_x, x_offsets,       H,
                                      weights.backward_x_.data(), I,   d_x_rows.data(), gradients.add_to_d_x};
 
-    // ---- Gradients of the weights: one product for the input weights, one per stage for the recurrent ones
+    // ---- Gradients of the weights: one product per stage, whose features are h (or the operand), 1 and x
     struct Job {
         OuterArgs<T> args;
-        index_t b_offsets[max_slots];
-        T* out[max_slots];
-        T* bias_out[max_slots];
-        index_t tasks;
+        OuterBlock<T> blocks[max_slots];
+        std::vector<const T*> h_rows;
         Buffer<T> sums;
     };
-    Job jobs[1 + max_stages];
-    const int n_jobs = 1 + data.n_stages;
-    std::vector<const T*> h_rows[max_stages];
-    index_t most_features = 0, n_tasks = 0;
-    for (int job_index = 0; job_index < n_jobs; ++job_index) {
-        Job& job = jobs[job_index];
-        const int j = job_index - 1;
-        index_t n_blocks = 0;
-        const auto block = [&](index_t q, index_t gate, index_t features, T* d_weight, T* d_bias) {
-            job.b_offsets[n_blocks] = q * padded;
-            job.out[n_blocks] = d_weight + gate * H * features;
-            job.bias_out[n_blocks++] = d_bias + gate * H;
-        };
-        const T* const* a_rows;
-        index_t features;
-        if (job_index == 0) {
-            a_rows = x_rows_.data();
-            features = I;
-            for (index_t n = 0; n < n_x; ++n)
-                block(x_slot[n], data.x_gate[x_slot[n]], I, gradients.d_weight_ih, gradients.d_bias_ih);
-        } else {
-            h_rows[j].resize(n_packed);
-            for (index_t t = 0; t < steps.steps; ++t)
-                for (index_t i = 0; i < steps.active[t]; ++i)
-                    h_rows[j][static_cast<std::size_t>(steps.first[t] + i)] =
-                        j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
-                               : operands_.data() + (steps.gate_at[t] + i) * padded;
-            a_rows = h_rows[j].data();
-            features = H;
-            for (int q = data.stages[j].h.begin; q < data.stages[j].h.end; ++q)
-                block(q, data.h_gate[q], H, gradients.d_weight_hh, gradients.d_bias_hh);
+    Job jobs[max_stages];
+    std::size_t scratch_size = 0;
+    for (int j = 0; j < data.n_stages; ++j) {
+        Job& job = jobs[j];
+        const Stage& stage = data.stages[j];
+        job.h_rows.resize(n_packed);
+        for (index_t t = 0; t < steps.steps; ++t)
+            for (index_t i = 0; i < steps.active[t]; ++i)
+                job.h_rows[static_cast<std::size_t>(steps.first[t] + i)] =
+                    j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
+                           : operands_.data() + (steps.gate_at[t] + i) * padded;
+        for (int q = stage.slots.begin; q < stage.slots.end; ++q) {
+            OuterBlock<T> block{q * padded, {nullptr, nullptr}, {nullptr, nullptr}};
+            if (q >= stage.h.begin && q < stage.h.end) {
+                block.out[0] = gradients.d_weight_hh + data.h_gate[q] * H * H;
+                block.bias_out[0] = gradients.d_bias_hh + data.h_gate[q] * H;
+            }
+            if (q >= stage.x.begin && q < stage.x.end) {
+                block.out[1] = gradients.d_weight_ih + data.x_gate[q] * H * I;
+                block.bias_out[1] = gradients.d_bias_ih + data.x_gate[q] * H;
+            }
+            job.blocks[q - stage.slots.begin] = block;
         }
-        const index_t feature_tiles = (features + 1 + table.row_tile - 1) / table.row_tile;
-        job.tasks = n_blocks * ((H + tile_width - 1) / tile_width) * feature_tiles;
-        job.sums = Buffer<T>(static_cast<std::size_t>(job.tasks * table.row_tile * tile_width), workspace_);
-        job.args = {packed_steps, a_rows,        features, gates_.data(), slot_stride,    H,
-                    n_blocks,     job.b_offsets, job.out,  job.bias_out,  job.sums.data()};
-        most_features = std::max(most_features, feature_tiles * table.row_tile);
-        n_tasks += job.tasks;
+        job.args = {packed_steps,
+                    true,
+                    true,
+                    {job.h_rows.data(), x_rows_.data()},
+                    {H, I},
+                    gates_.data(),
+                    slot_stride,
+                    H,
+                    slots_in(stage.slots),
+                    job.blocks,
+                    nullptr};
+        job.sums = Buffer<T>(outer_sums(job.args, weights.width()), workspace_);
+        job.args.sums = job.sums.data();
+        scratch_size = std::max(scratch_size, outer_scratch(job.args, weights.width()));
     }
 
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
+<<<<<<< HEAD
     const LoopShare sharing = share_loop(work, weights.step_work(), rows);
     Meeting meeting;
     const index_t scratch_size = (most_features + tile_width) * gradient_block;
     Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads), workspace_);
+=======
+    Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
+>>>>>>> h3
 
     parallel(n_threads, [&](Team team) {
         const Functions<T>& f = functions<T>(table);
         cell_kernels<T>(weights.cell_).backward(time_loop, share_of(plan_, sharing, team, meeting));
         team.barrier();
         if (gradients.d_x.data != nullptr) f.gemm(input_gradient, team.begin(packed_steps), team.end(packed_steps));
-        const index_t begin = team.begin(n_tasks), end = team.end(n_tasks);
-        index_t before = 0;
-        for (int job_index = 0; job_index < n_jobs; ++job_index) {
-            const Job& job = jobs[job_index];
-            f.outer(job.args, std::clamp<index_t>(begin - before, 0, job.tasks),
-                    std::clamp<index_t>(end - before, 0, job.tasks), scratch.data() + team.thread * scratch_size);
-            before += job.tasks;
-        }
+        for (int j = 0; j < data.n_stages; ++j)
+            f.outer(jobs[j].args, team.thread, team.size,
+                    scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
     });
 
     for (int k = 0; k < data.n_states; ++k) {

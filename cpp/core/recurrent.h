@@ -77,8 +77,8 @@ private:
         return static_cast<double>(cell_.data->n_gates * hidden_size_) * static_cast<double>(hidden_size_);
     }
     index_t padded_size() const { return round_up(hidden_size_, width()); }
-    void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh);
-    void pack_backward(const T* weight_ih, const T* weight_hh);
+    void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);
+    void pack_backward(const T* weight_ih, const T* weight_hh, Turns turns);
     /// The time loop of `call` over the states in `states`, whose initial ones it fills in.
     void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates,
              T* operands) const;

@@ -5,7 +5,9 @@
 #include "cell_mgu.h"
 #include "cell_rnn.h"
 #include "elementwise.h"
+#include "outer.h"
 #include "sequence.h"
+#include "transpose.h"
 
 #define SKRNN_TEXT_OF(x) #x
 #define SKRNN_TEXT(x) SKRNN_TEXT_OF(x)
@@ -40,9 +42,9 @@ void multiply_add(index_t iterations, T* out) {
 
 template <class T>
 constexpr Functions<T> functions() {
-    return {gemm<T>,    outer<T>,         exp_array<T>,     sigmoid_array<T>,  tanh_array<T>,
-            softmax<T>, cross_entropy<T>, squared_error<T>, sum_of_squares<T>, sgd<T>,
-            adam<T>,    adamw<T>,         rmsprop<T>,       multiply_add<T>};
+    return {gemm<T>,       outer<T>,   transpose<T>,     exp_array<T>,     sigmoid_array<T>,
+            tanh_array<T>, softmax<T>, cross_entropy<T>, squared_error<T>, sum_of_squares<T>,
+            sgd<T>,        adam<T>,    adamw<T>,         rmsprop<T>,       multiply_add<T>};
 }
 
 constexpr KernelTable kernel_table = {

@@ -349,6 +349,7 @@ void check_rows_alone(const Problem& p) {
 
 template <class T>
 void check_threads(const Problem& p) {
+    const double work = set_work_per_thread(1);
     set_thread_cap(1);
     const Result<T> serial = run<T>(p, true);
     for (const int n : {2, 3, 7}) {
@@ -359,6 +360,7 @@ void check_threads(const Problem& p) {
         check(same, p.name() + "the number of threads changes the bits");
     }
     set_thread_cap(0);
+    set_work_per_thread(work);
 }
 
 /// Linear gates on small integers: every operation is exact, so there is one right answer on every instruction set.
@@ -441,6 +443,76 @@ void check_losses(T tolerance, Draw draw) {
     check(largest_difference(d, d_squares) <= 16 * static_cast<double>(tolerance), "gradient of squared error");
 }
 
+/// Sums over steps: close to a plain loop, and the same bits whatever the threads and however the steps are cut.
+template <class T, class Draw>
+void check_outer(double tolerance, Draw draw) {
+    const Functions<T>& f = functions<T>(kernels());
+    constexpr index_t first = 37, second = 19, columns = 83, n_blocks = 3, stride = n_blocks * columns + 5;
+    constexpr index_t longest = 2 * outer_block + 11, sizes[2] = {first, second};
+    const index_t width = kernels().vector_bytes / static_cast<index_t>(sizeof(T));
+    std::vector<T> rows[2], b(static_cast<std::size_t>(longest * stride));
+    std::vector<const T*> tables[2];
+    for (T& x : b) x = static_cast<T>(draw());
+    for (int i = 0; i < 2; ++i) {
+        rows[i].resize(static_cast<std::size_t>(longest * sizes[i]));
+        for (T& x : rows[i]) x = static_cast<T>(draw());
+        for (index_t s = 0; s < longest; ++s) tables[i].push_back(rows[i].data() + s * sizes[i]);
+    }
+
+    // One block of columns with both operands, one with each; out: both gradients and both biases of each block.
+    const auto compute = [&](index_t steps, int threads, const std::vector<index_t>& cuts) {
+        constexpr std::size_t room = static_cast<std::size_t>((first + second + 2) * columns);
+        std::vector<T> out(n_blocks * room, T(99));
+        OuterBlock<T> blocks[n_blocks];
+        for (index_t k = 0; k < n_blocks; ++k) {
+            T* const at = out.data() + static_cast<std::size_t>(k) * room;
+            T* const bias = at + (first + second) * columns;
+            blocks[k] = {k * columns,
+                         {k == 2 ? nullptr : at, k == 1 ? nullptr : at + first * columns},
+                         {k == 2 ? nullptr : bias, k == 1 ? nullptr : bias + columns}};
+        }
+        OuterArgs<T> args{steps,    true,   true,   {nullptr, nullptr}, {first, second}, nullptr, stride, columns,
+                          n_blocks, blocks, nullptr};
+        std::vector<T> sums(outer_sums(args, width)), scratch(outer_scratch(args, width));
+        args.sums = sums.data();
+        index_t end = steps;
+        for (std::size_t piece = 0; piece <= cuts.size(); ++piece) {
+            const index_t begin = piece < cuts.size() ? cuts[piece] : 0;
+            args.steps = end - begin;
+            args.begins = end == steps;
+            args.ends = begin == 0;
+            args.b = b.data() + begin * stride;
+            for (int i = 0; i < 2; ++i) args.rows[i] = tables[i].data() + begin;
+            for (int thread = 0; thread < threads; ++thread) f.outer(args, thread, threads, scratch.data());
+            end = begin;
+        }
+        return out;
+    };
+
+    for (const index_t steps : {index_t{0}, index_t{1}, outer_block, longest}) {
+        const std::vector<T> got = compute(steps, 1, {});
+        Vector want;
+        for (index_t k = 0; k < n_blocks; ++k) {
+            for (int i = 0; i < 4; ++i)  // gradients by the two operands, then the two biases
+                for (index_t column = 0; column < columns; ++column)
+                    for (index_t feature = 0; feature < (i < 2 ? sizes[i] : 1); ++feature) {
+                        double sum = 0;
+                        for (index_t s = 0; s < steps; ++s)
+                            sum += static_cast<double>(b[static_cast<std::size_t>(s * stride + k * columns + column)]) *
+                                   (i < 2 ? static_cast<double>(tables[i][static_cast<std::size_t>(s)][feature]) : 1.0);
+                        want.push_back(k == (i % 2 == 0 ? 2 : 1) ? 99 : sum);
+                    }
+        }
+        const std::string name = "sums over " + std::to_string(steps) + " steps ";
+        check(largest_difference(got, want) <= tolerance, name + "are wrong");
+        for (const int threads : {2, 3, 7, 64})
+            check(same_bits(got, compute(steps, threads, {})), name + "depend on the number of threads");
+        if (steps == longest)
+            for (const auto& cuts : std::vector<std::vector<index_t>>{{1}, {longest - 1, 100, 99}, {outer_block}})
+                check(same_bits(got, compute(steps, 3, cuts)), name + "depend on how the steps are cut");
+    }
+}
+
 /// Two steps of each solver on a vector of awkward size, against the same formulas one parameter at a time.
 template <class T, class Draw>
 void check_solvers(double tolerance, Draw draw) {
@@ -507,6 +579,8 @@ void check_isa(const std::string& isa) {
     const auto integer = [&random] { return static_cast<double>(random() % 3) - 1.0; };
     check_losses(1e-5f, uniform);
     check_losses(1e-13, uniform);
+    check_outer<float>(1e-4, uniform);
+    check_outer<double>(1e-13, uniform);
     check_solvers<float>(1e-5, uniform);
     check_solvers<double>(1e-13, uniform);
     const KernelTable& table = kernels();
