@@ -196,14 +196,15 @@ public:
     }
 
     PyTape record(py::object x, py::handle lengths, bool reverse, py::handle state, py::handle output,
-                  py::handle final_state, std::shared_ptr<Workspace> workspace) const {
+                  py::handle final_state, std::shared_ptr<Workspace> workspace, index_t checkpoint_steps) const {
+        if (checkpoint_steps < 0) throw py::value_error("checkpoint_steps must be 0 or more");
         return std::visit(
             [&](const auto& weights) {
                 if (!weights->training()) throw std::runtime_error("record() needs weights packed with training=True");
                 const auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
                 auto tape = [&] {
                     const py::gil_scoped_release release;
-                    return weights->record(held.call, std::move(workspace));
+                    return weights->record(held.call, checkpoint_steps, std::move(workspace));
                 }();
                 return PyTape(std::move(tape), std::move(x));
             },
@@ -251,7 +252,7 @@ void register_recurrent(py::module_& m) {
              py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true))
         .def("record", &W::record, py::arg("x"), py::arg("lengths").none(true), py::arg("reverse"),
              py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true),
-             py::arg("workspace") = nullptr);
+             py::arg("workspace") = nullptr, py::arg("checkpoint_steps") = 0);
 }
 
 }  // namespace skrnn

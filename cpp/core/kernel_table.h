@@ -64,11 +64,13 @@ struct CellData {
 
 /// The time structure of one call. state_at and gate_at are offsets in rows: a recording call keeps every step apart,
 /// inference lets two state buffers alternate; the kernels need not know which.
+/// A call may be made piece by piece: then these are the tables of the piece's steps, `first` still counts from the
+/// beginning, and so do the tables of row pointers.
 struct Steps {
     index_t rows;
-    index_t steps;            // the longest length
-    const index_t* active;    // [steps + 1] rows that reach step t: rows 0 .. active[t] - 1
-    const index_t* first;     // [steps + 1] number of packed steps before step t
+    index_t steps;            // of the longest row
+    const index_t* active;    // [steps] rows that reach step t: rows 0 .. active[t] - 1
+    const index_t* first;     // [steps] number of packed steps before step t
     const index_t* state_at;  // [steps + 1] where the states before step t are (after it: state_at[t + 1])
     const index_t* gate_at;   // [steps] where the slots and operands of step t are
 };

@@ -5,8 +5,8 @@
 
 namespace skrnn {
 
-Plan::Plan(index_t rows, index_t steps, const std::int64_t* lengths, bool reverse, bool recording)
-    : rows_(rows), longest_(rows > 0 ? steps : 0), reverse_(reverse), recording_(recording) {
+Plan::Plan(index_t rows, index_t steps, const std::int64_t* lengths, bool reverse, index_t segment_steps)
+    : rows_(rows), longest_(rows > 0 ? steps : 0), reverse_(reverse), recording_(segment_steps > 0) {
     const auto n = static_cast<std::size_t>(rows);
     if (lengths != nullptr && rows > 0) {
         order_.resize(n);
@@ -17,28 +17,40 @@ Plan::Plan(index_t rows, index_t steps, const std::int64_t* lengths, bool revers
         longest_ = lengths_[0];
     }
 
+    segment_steps_ = std::max<index_t>(recording_ ? std::min(segment_steps, longest_) : longest_, 1);
+
     const auto size = static_cast<std::size_t>(longest_ + 1);
     table_.resize(4 * size);
     index_t* const active = table_.data();
     index_t* const first = active + size;
     index_t* const state_at = first + size;
     index_t* const gate_at = state_at + size;
-    index_t running = rows, before = 0;
+    index_t running = rows;
+    first[0] = 0;
     for (index_t t = 0; t < longest_; ++t) {
         while (running > 0 && length(running - 1) <= t) --running;
         active[t] = running;
-        first[t] = before;
-        gate_at[t] = recording ? before : 0;
-        state_at[t] = !recording ? (t % 2) * rows : t == 0 ? 0 : rows + first[t - 1];
-        before += running;
+        first[t + 1] = first[t] + running;
     }
     active[longest_] = 0;
-    first[longest_] = before;
-    gate_at[longest_] = 0;
-    state_at[longest_] = !recording ? (longest_ % 2) * rows : longest_ == 0 ? 0 : rows + first[longest_ - 1];
+    const index_t kept = rows * (n_segments() + 1);
+    for (index_t t = 0; t <= longest_; ++t) {
+        const index_t begin = first[t / segment_steps_ * segment_steps_];
+        gate_at[t] = recording_ ? first[t] - begin : 0;
+        if (!recording_)
+            state_at[t] = (t % 2) * rows;
+        else if (t % segment_steps_ == 0)
+            state_at[t] = t / segment_steps_ * rows;
+        else
+            state_at[t] = kept + first[t - 1] - begin;
+    }
+    for (index_t s = 0; s < n_segments(); ++s)
+        most_packed_ = std::max(most_packed_, first[segment_begin(s + 1)] - first[segment_begin(s)]);
 }
 
-Steps Plan::steps() const { return {rows_, longest_, active(), first(), state_at(), gate_at()}; }
+Steps Plan::steps(index_t begin, index_t end) const {
+    return {rows_, end - begin, active() + begin, first() + begin, state_at() + begin, gate_at() + begin};
+}
 
 index_t Plan::share(int thread, int size) const {
     if (thread >= size) return rows_;

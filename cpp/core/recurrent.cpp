@@ -13,9 +13,20 @@ int slots_in(Range range) { return range.end - range.begin; }
 
 index_t units_per_panel(int slots) { return slots >= tile_vectors ? 1 : tile_vectors / slots; }
 
-    const LoopShare sharing = share_loop(work, weights.step_work(), rows);
-    Meeting meeting;
-    Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
+/// Packing one element takes about as long as so many multiply-adds.
+constexpr double multiply_adds_per_packed = 16;
+
+/// A thread's share of the time loop; nothing for threads that it has no use for.
+Share share_of(const Plan& plan, LoopShare sharing, Team team, Meeting& meeting) {
+    const int n = std::min(sharing.n_threads, team.size);
+    if (!sharing.by_units) return {plan.share(team.thread, n), plan.share(team.thread + 1, n)};
+    if (team.thread >= n) return {0, 0};
+    const auto meet = [](void* m, int parts) { static_cast<Meeting*>(m)->wait(parts); };
+    return {0, plan.rows(), team.thread, n, meet, &meeting};
+}
+
+/// Gates of as many steps as a core keeps in its second-level cache: what a piece of a backward pass is.
+constexpr index_t piece_bytes = 1 << 19;
 
 /// Zeros in what lies beyond each row's length.
 template <class T>
@@ -167,7 +178,7 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
     if (rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
         projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
 
-    const ForwardArgs<T> args{plan.steps(),
+    const ForwardArgs<T> args{{},
                               activation_,
                               input_size_,
                               H,
@@ -180,24 +191,40 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
                               gates,
                               operands,
                               projections.data()};
-    Meeting meeting;
-    parallel(sharing.n_threads,
-             [&](Team team) { cell_kernels<T>(cell_).forward(args, share_of(plan, sharing, team, meeting)); });
+    const auto hand_out_final_states = [&](index_t segment) {
+        for (int k = 0; k < data.n_states; ++k) {
+            T* const wanted = call.final_state[static_cast<std::size_t>(k)];
+            if (wanted == nullptr) continue;
+            for (index_t i = 0; i < rows; ++i)
+                if (plan.ends_in(i, segment))
+                    std::copy_n(states + k * state_stride + plan.final_state_at(i) * padded, H,
+                                wanted + plan.batch_row(i) * H);
+        }
+    };
 
+    const index_t last = plan.n_segments() - 1;
+    Meeting meeting;
+    parallel(sharing.n_threads, [&](Team team) {
+        const Share share = share_of(plan, sharing, team, meeting);
+        ForwardArgs<T> segment_args = args;
+        for (index_t segment = 0; segment <= last; ++segment) {
+            segment_args.steps = plan.steps(plan.segment_begin(segment), plan.segment_begin(segment + 1));
+            cell_kernels<T>(cell_).forward(segment_args, share);
+            if (segment == last) break;
+            team.barrier();
+            if (team.thread == 0) hand_out_final_states(segment);
+            team.barrier();
+        }
+    });
+    hand_out_final_states(last);
     clear_padding(call.output, rows, call.steps, call.lengths, H);
-    for (int k = 0; k < data.n_states; ++k) {
-        T* const wanted = call.final_state[static_cast<std::size_t>(k)];
-        if (wanted == nullptr) continue;
-        for (index_t i = 0; i < rows; ++i)
-            std::copy_n(states + k * state_stride + plan.final_state_at(i) * padded, H, wanted + plan.batch_row(i) * H);
-    }
 }
 
 template <class T>
 void RecurrentWeights<T>::forward(const RecurrentCall<T>& call) const {
     const CellData& data = *cell_.data;
     const auto padded = static_cast<std::size_t>(padded_size());
-    const Plan plan(call.rows, call.steps, call.lengths, call.reverse, false);
+    const Plan plan(call.rows, call.steps, call.lengths, call.reverse, 0);
     std::vector<const T*> x_rows(static_cast<std::size_t>(plan.packed_steps()));
     plan.point(call.x.data, call.x.row_stride, call.x.time_stride, x_rows.data());
 
@@ -213,19 +240,20 @@ void RecurrentWeights<T>::forward(const RecurrentCall<T>& call) const {
 }
 
 template <class T>
-std::unique_ptr<Tape<T>> RecurrentWeights<T>::record(const RecurrentCall<T>& call,
+std::unique_ptr<Tape<T>> RecurrentWeights<T>::record(const RecurrentCall<T>& call, index_t checkpoint_steps,
                                                      std::shared_ptr<Workspace> workspace) const {
-    std::unique_ptr<Tape<T>> tape(new Tape<T>(this->shared_from_this(), call, std::move(workspace)));
+    const index_t segment_steps = std::max<index_t>(checkpoint_steps > 0 ? checkpoint_steps : call.steps, 1);
+    std::unique_ptr<Tape<T>> tape(new Tape<T>(this->shared_from_this(), call, segment_steps, std::move(workspace)));
     run(call, tape->plan_, tape->x_rows_.data(), tape->states_.data(), tape->gates_.data(), tape->operands_.data());
     return tape;
 }
 
 template <class T>
-Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call,
+Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call, index_t segment_steps,
               std::shared_ptr<Workspace> workspace)
     : weights_(std::move(weights)),
       workspace_(std::move(workspace)),
-      plan_(call.rows, call.steps, call.lengths, call.reverse, true),
+      plan_(call.rows, call.steps, call.lengths, call.reverse, segment_steps),
       steps_(call.steps),
       x_rows_(static_cast<std::size_t>(plan_.packed_steps())) {
     if (call.lengths != nullptr) lengths_.assign(call.lengths, call.lengths + call.rows);
@@ -250,7 +278,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const CellData& data = weights.cell();
     const index_t I = weights.input_size_, H = weights.hidden_size_, padded = weights.padded_size();
     const index_t rows = plan_.rows(), packed_steps = plan_.packed_steps(), slot_stride = data.n_slots * padded;
-    const Steps steps = plan_.steps();
+    const Steps steps = plan_.steps(0, plan_.longest());
     const auto n_packed = static_cast<std::size_t>(packed_steps);
 
     // ---- Gradients of the states, from the final ones to the initial ones
@@ -269,15 +297,23 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
         plan_.point(gradients.d_output.data, gradients.d_output.row_stride, gradients.d_output.time_stride,
                     dy_rows.data());
     }
-    const BackwardArgs<T> time_loop{
-        steps,          weights.activation_,        H,
-        padded,         weights.backward_h_.data(), gradients.d_output.data != nullptr ? dy_rows.data() : nullptr,
-        states_.data(), plan_.state_rows(),         gates_.data(),
-        d_states.data()};
+    const BackwardArgs<T> time_loop{{},
+                                    weights.activation_,
+                                    H,
+                                    padded,
+                                    weights.backward_h_.data(),
+                                    gradients.d_output.data != nullptr ? dy_rows.data() : nullptr,
+                                    states_.data(),
+                                    plan_.state_rows(),
+                                    gates_.data(),
+                                    d_states.data()};
 
     // ---- Gradient of the inputs: one product over all packed steps
     std::vector<const T*> gate_rows(n_packed);
-    for (std::size_t s = 0; s < n_packed; ++s) gate_rows[s] = gates_.data() + static_cast<index_t>(s) * slot_stride;
+    for (index_t t = 0; t < steps.steps; ++t)
+        for (index_t i = 0; i < steps.active[t]; ++i)
+            gate_rows[static_cast<std::size_t>(steps.first[t] + i)] =
+                gates_.data() + (steps.gate_at[t] + i) * slot_stride;
     index_t x_offsets[max_slots], n_x = 0;
     for (int j = 0; j < data.n_stages; ++j)
         for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) x_offsets[n_x++] = q * padded;
@@ -321,9 +357,9 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
             }
             job.blocks[q - stage.slots.begin] = block;
         }
-        job.args = {packed_steps,
-                    true,
-                    true,
+        job.args = {0,
+                    false,
+                    false,
                     {job.h_rows.data(), x_rows_.data()},
                     {H, I},
                     gates_.data(),
@@ -340,23 +376,66 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
-<<<<<<< HEAD
     const LoopShare sharing = share_loop(work, weights.step_work(), rows);
     Meeting meeting;
-    const index_t scratch_size = (most_features + tile_width) * gradient_block;
-    Buffer<T> scratch(static_cast<std::size_t>(scratch_size * n_threads), workspace_);
-=======
     Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
->>>>>>> h3
 
+    // Piece by piece, the last one first: while its gates are in the cache, their gradients go to x and the weights.
+    const auto gate_bytes = static_cast<index_t>(sizeof(T)) * slot_stride * std::max<index_t>(rows, 1);
+    const index_t piece = std::max<index_t>(piece_bytes * n_threads / gate_bytes, 1);
+    const ForwardArgs<T> replay{{},
+                                weights.activation_,
+                                I,
+                                H,
+                                padded,
+                                weights.forward_.data(),
+                                x_rows_.data(),
+                                nullptr,
+                                states_.data(),
+                                plan_.state_rows(),
+                                gates_.data(),
+                                operands_.data(),
+                                nullptr};
     parallel(n_threads, [&](Team team) {
         const Functions<T>& f = functions<T>(table);
-        cell_kernels<T>(weights.cell_).backward(time_loop, share_of(plan_, sharing, team, meeting));
-        team.barrier();
-        if (gradients.d_x.data != nullptr) f.gemm(input_gradient, team.begin(packed_steps), team.end(packed_steps));
-        for (int j = 0; j < data.n_stages; ++j)
-            f.outer(jobs[j].args, team.thread, team.size,
-                    scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
+        const CellKernels<T>& cell = cell_kernels<T>(weights.cell_);
+        const Share share = share_of(plan_, sharing, team, meeting);
+
+        const auto backward_piece = [&](index_t begin, index_t end) {
+            BackwardArgs<T> loop = time_loop;
+            loop.steps = plan_.steps(begin, end);
+            cell.backward(loop, share);
+            team.barrier();
+            const index_t first = plan_.packed_before(begin), n = plan_.packed_before(end) - first;
+            if (gradients.d_x.data != nullptr) f.gemm(input_gradient, first + team.begin(n), first + team.end(n));
+            for (int j = 0; j < data.n_stages; ++j) {
+                OuterArgs<T> outer = jobs[j].args;
+                outer.steps = n;
+                outer.begins = end == plan_.longest();
+                outer.ends = begin == 0;
+                for (const T* const*& rows_of : outer.rows) rows_of += first;
+                outer.b += steps.gate_at[begin] * slot_stride;
+                f.outer(outer, team.thread, team.size,
+                        scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
+            }
+        };
+
+        for (index_t segment = plan_.n_segments() - 1; segment >= 0; --segment) {
+            const index_t segment_begin = plan_.segment_begin(segment);
+            index_t end = plan_.segment_begin(segment + 1);
+            if (segment + 1 < plan_.n_segments()) {
+                team.barrier();  // the gates of the segment before have been read
+                ForwardArgs<T> again = replay;
+                again.steps = plan_.steps(segment_begin, end);
+                cell.forward(again, share);
+                team.barrier();
+            }
+            do {
+                const index_t begin = std::max(segment_begin, end - piece);
+                backward_piece(begin, end);
+                end = begin;
+            } while (end > segment_begin);
+        }
     });
 
     for (int k = 0; k < data.n_states; ++k) {

@@ -58,7 +58,10 @@ public:
                      bool training);
 
     void forward(const RecurrentCall<T>& call) const;
-    std::unique_ptr<Tape<T>> record(const RecurrentCall<T>& call, std::shared_ptr<Workspace> workspace) const;
+    /// checkpoint_steps: keep the states before every so many steps alone, and let backward compute what lies between
+    /// them again; 0: keep everything.
+    std::unique_ptr<Tape<T>> record(const RecurrentCall<T>& call, index_t checkpoint_steps,
+                                    std::shared_ptr<Workspace> workspace) const;
 
     const KernelTable& table() const { return table_; }
     const CellData& cell() const { return *cell_.data; }
@@ -112,7 +115,7 @@ public:
 
 private:
     friend class RecurrentWeights<T>;
-    Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call,
+    Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const RecurrentCall<T>& call, index_t segment_steps,
          std::shared_ptr<Workspace> workspace);
 
     std::shared_ptr<const RecurrentWeights<T>> weights_;

@@ -344,9 +344,9 @@ SKRNN_INLINE void backward_epilogue(const BackwardArgs<T>& args, index_t t, inde
         }
         const V arrived = through == nullptr ? V{} : load_rows<T>(rows, through + u * W, units * W);
         if constexpr (J + 1 == data.n_stages) {
+            d[0] = d[0] + arrived;
             if (args.dy_rows != nullptr)
                 d[0] = d[0] + load_rows_up_to<T>(rows, args.dy_rows + packed, unit, args.hidden_size - unit);
-            d[0] = d[0] + arrived;
             Cell::template backward<A, J, V>(s, prev, next, d, d_prev);
             for (int n = 0; n < data.n_states; ++n) store_rows<T>(rows, d_states + n * d_stride, H, d_prev[n]);
         } else {
@@ -396,7 +396,8 @@ void backward_loop(const BackwardArgs<T>& args, const Share& share) {
     for (index_t t = args.steps.steps - 1; t >= 0; --t) {
         const index_t end = clip(args.steps.active[t]);
         if (end <= row_begin) continue;
-        const index_t going_on = clip(args.steps.active[t + 1]);  // active[steps] is 0
+        // Through the product with U; what comes through that of a later piece is in d_states already.
+        const index_t going_on = t + 1 < args.steps.steps ? clip(args.steps.active[t + 1]) : row_begin;
         backward_stage<Cell, A, stages - 1, T>(args, share, t, true, row_begin, going_on);
         backward_stage<Cell, A, stages - 1, T>(args, share, t, false, going_on, end);
         meet(share);
@@ -407,7 +408,7 @@ void backward_loop(const BackwardArgs<T>& args, const Share& share) {
     }
     if (args.steps.steps == 0) return;
 
-    // What is left of the gradient of the initial h: through U at step 0.
+    // What is left of the gradient of the h before these steps: through U at the first of them.
     alignas(64) T sums[row_tile * tile_width<T>];
     const Units mine = units_of(share, H / width<T>, tile_vectors);
     const T* panel = recurrent_panels<Cell, 0, T>(args, mine.begin);

@@ -251,7 +251,7 @@ Call record(const std::string& cell, const Sizes& sizes, bool backward) {
     const auto weights = layer->pack();
     const auto workspace = std::make_shared<Workspace>();  // as the steps of a fit share one
     return [layer, weights, workspace, backward] {
-        const auto tape = weights->record(layer->call, workspace);
+        const auto tape = weights->record(layer->call, 0, workspace);
         if (backward) tape->backward(layer->wanted);
     };
 }

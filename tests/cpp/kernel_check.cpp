@@ -141,7 +141,7 @@ Result<T> run(const Problem& p, bool backward) {
         return result;
     }
 
-    const auto tape = weights->record(call, nullptr);
+    const auto tape = weights->record(call, 0, nullptr);
     const std::vector<T> d_output = cast<T>(p.d_output);
     const std::array<std::vector<T>, 2> d_final = {cast<T>(p.d_final[0]), cast<T>(p.d_final[1])};
     for (int k = 0; k < n_parts; ++k)
