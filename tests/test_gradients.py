@@ -14,7 +14,7 @@ import pytest
 import reference
 import torch_parity
 from cases import Array, Case, Problem, covering, problem
-from running import assert_same_bits, given, recurrent, states
+from running import assert_same_bits, given, recurrent, states, threads
 from skrnn import _core
 from skrnn.nn import Recurrent
 from skrnn.testing import gradcheck
@@ -326,6 +326,57 @@ def test_a_workspace_changes_nothing(cell: str, dtype: str, isa: str) -> None:
         for fresh, reused in zip(*answers, strict=True):
             assert_same_bits(reused, fresh)
     assert workspace.nbytes > 0
+
+
+CHECKPOINTED = [
+    Case(**choice)
+    for choice in covering(
+        5,
+        hidden_size=(1, 7, 33),
+        n_steps=(1, 2, 11),
+        lengths=("full", "ragged", "zero"),
+        bidirectional=(False, True),
+        num_layers=(1, 2),
+        n_rows=(1, 9),
+        with_state=(False, True),
+    )
+]
+
+
+@pytest.mark.parametrize("case", CHECKPOINTED, ids=str)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_checkpoints_save_memory_and_nothing_else(cell: str, case: Case, n_threads: int, dtype: str, isa: str) -> None:
+    """What backward computes again has the bits that were thrown away, however long the segments are."""
+    p = problem(cell, case)
+    X, d_output = p.X.astype(dtype), p.d_output.astype(dtype)
+    state, d_state = given(p.state, dtype), given(p.d_state, dtype)
+
+    def play(steps: int | None) -> tuple[dict[str, Array], int]:
+        layer = recurrent(p, dtype)  # a new one, which has no memory to spare yet
+        tape = layer.record(X, p.lengths, state, checkpoint_steps=steps)
+        size = tape.nbytes
+        grads = tape.backward(d_output, d_state)
+        assert tape.nbytes == 0
+        named = {**grads.weights, "X": grads.X, "output": tape.output}
+        for kind, got in (("final", tape.state), ("initial", grads.state)):
+            named |= {f"{kind} {i}": array for i, array in enumerate(states(got))}
+        return named, size
+
+    with threads(n_threads):
+        want, whole = play(None)
+        for steps in {1, 2, 3, case.n_steps, case.n_steps + 1}:
+            got, size = play(steps)
+            for name, value in want.items():
+                assert_same_bits(got[name], value, f"{name}, segments of {steps}")
+            if case.n_steps == 11 and steps == 3 and case.lengths == "full":
+                assert size < 0.75 * whole
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.0, True])
+def test_checkpoint_steps_that_are_none(wrong: object) -> None:
+    p = problem("rnn", Case())
+    with pytest.raises((TypeError, ValueError), match="checkpoint_steps"):
+        recurrent(p, "float32").record(p.X.astype("float32"), checkpoint_steps=wrong)
 
 
 def test_gradients_add_up_when_asked(cell: str, dtype: str, isa: str) -> None:

@@ -122,8 +122,13 @@ class RecurrentWeights:
         output: _Float | None,
         final_state: Sequence[_Float | None] | None,
         workspace: Workspace | None = None,
+        checkpoint_steps: int = 0,
     ) -> Tape:
-        """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``."""
+        """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``.
+
+        With ``checkpoint_steps`` = k > 0 it keeps the states before every k-th step, and the steps since the last of
+        them; ``backward`` computes the others again, k at a time. The bits are the same.
+        """
 
 @final
 class Workspace:

@@ -183,6 +183,7 @@ class RecurrentStack:
         scratch: Scratch,
         dropout: Dropout,
         step: int,
+        checkpoint_steps: int = 0,
     ) -> StackTape:
         """Run all layers, with dropout in between, and keep what backpropagation needs."""
         config = self.config
@@ -210,6 +211,7 @@ class RecurrentStack:
                     config.part(above, direction),
                     None if final_state is None else final_state[unit],
                     scratch.workspace,
+                    checkpoint_steps,
                 )
             )
         return StackTape(config, tapes, masks, x.shape, scratch)
@@ -233,6 +235,11 @@ class StackTape:
         self._masks = masks
         self._x_shape = x_shape
         self._scratch = scratch
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of states and gates kept; 0 after ``backward``."""
+        return sum(tape.nbytes for tape in self._tapes)
 
     def backward(
         self,
@@ -365,6 +372,11 @@ class RecurrentTape:
         self._layer = layer
         self._tape = tape
         self._x_shape = x_shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of states and gates that the tape keeps for ``backward``; 0 once it is used up."""
+        return self._tape.nbytes
 
     def backward(
         self, d_output: Array | None, d_state: State | None = None, *, out: Parameters | None = None
@@ -586,6 +598,7 @@ class Recurrent(Layer):
         *,
         return_output: bool = True,
         step: int | None = None,
+        checkpoint_steps: int | None = None,
     ) -> RecurrentTape:
         """Run over time and keep what ``backward`` needs.
 
@@ -596,16 +609,24 @@ class Recurrent(Layer):
         step : int, default=None
             The number of the training step, which chooses the masks of dropout: without dropout it
             is not needed, with dropout it must be given, a new one for each step.
+        checkpoint_steps : int, default=None
+            For long sequences: keep the states before every so many time steps alone, and let
+            ``backward`` compute what lies between them again, bit for bit the same. The tape then
+            takes about ``n_states * T / checkpoint_steps + (n_states + n_slots) *
+            checkpoint_steps`` values per row and hidden unit instead of ``(n_states + n_slots) *
+            T``, least near ``checkpoint_steps = sqrt(T)``, and a training step about a third more
+            time (Chen et al. 2016). None keeps everything.
 
         Returns
         -------
         RecurrentTape
-            With ``output``, ``state`` and ``backward(d_output, d_state=None, out=None)``.
+            With ``output``, ``state``, ``nbytes`` and ``backward(d_output, d_state=None, out=None)``.
 
         Raises
         ------
         TypeError, ValueError
-            As :meth:`forward`, and if ``step`` is missing or negative.
+            As :meth:`forward`; if ``step`` is missing or negative, or ``checkpoint_steps`` is no
+            positive integer.
         """
         config, dtype = self.config, self.dtype
         if step is None:
@@ -613,6 +634,8 @@ class Recurrent(Layer):
                 raise ValueError("step must be given to a layer with dropout: each training step has its own masks")
             step = 0
         step = check_size("step", step, low=0)
+        if checkpoint_steps is not None:
+            checkpoint_steps = check_size("checkpoint_steps", checkpoint_steps)
         X = _check_input(config, X, dtype)
         n_rows, n_steps, _ = X.shape
         stack = RecurrentStack(config, config.groups(self.weights), training=True)
@@ -629,5 +652,6 @@ class Recurrent(Layer):
             Scratch(dtype, self._workspace),
             self.dropout,
             step,
+            checkpoint_steps or 0,
         )
         return RecurrentTape(self, tape, output, _public(final), X.shape)
