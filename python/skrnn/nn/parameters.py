@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,41 @@ Shapes = Mapping[str, tuple[int, ...]]
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector of any instruction set
 
 
+def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:
+    """Return room for ``size`` values that begins on a cache line."""
+    n_bytes = size * dtype.itemsize
+    memory = np.empty(n_bytes + _ALIGNMENT, dtype=np.uint8)
+    start = -memory.__array_interface__["data"][0] % _ALIGNMENT
+    return memory[start : start + n_bytes].view(dtype)
+
+
 def aligned_zeros(size: int, dtype: np.dtype[Any]) -> Array:
     """Return ``size`` zeros that begin on a cache line."""
-    n_bytes = size * dtype.itemsize
-    memory = np.zeros(n_bytes + _ALIGNMENT, dtype=np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + n_bytes].view(dtype)
+    zeros = aligned_empty(size, dtype)
+    zeros.fill(0)
+    return zeros
+
+
+class _Place(NamedTuple):
+    """Where the array of one name lies in the flat vector."""
+
+    name: str
+    begin: int
+    end: int
+    shape: tuple[int, ...]
+
+
+@cache
+def _layout(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[tuple[_Place, ...], int, int]:
+    """Return the place of every array, in the order of ``shapes``, the size of all and that of the matrices."""
+    places: dict[str, _Place] = {}
+    end = decay_size = 0
+    for name, shape in sorted(shapes, key=lambda item: len(item[1]) < 2):
+        begin, end = end, end + math.prod(shape)
+        places[name] = _Place(name, begin, end, shape)
+        if len(shape) >= 2:
+            decay_size = end
+    return tuple(places[name] for name, _ in shapes), end, decay_size
 
 
 class Parameters:
@@ -54,18 +84,24 @@ class Parameters:
     """
 
     def __init__(self, shapes: Shapes, dtype: np.dtype[Any]) -> None:
+        self._allocate(tuple(shapes.items()), dtype)
+        self.values.fill(0)
+
+    def _allocate(self, shapes: tuple[tuple[str, tuple[int, ...]], ...], dtype: np.dtype[Any]) -> None:
         self.abandoned = False
-        self._shapes = tuple(shapes.items())
-        self.values = aligned_zeros(sum(map(math.prod, shapes.values())), dtype)
-        views: dict[str, Array] = dict.fromkeys(shapes, self.values)  # keeps their order
-        self.decay_size = 0
-        end = 0
-        for name, shape in sorted(shapes.items(), key=lambda item: len(item[1]) < 2):
-            start, end = end, end + math.prod(shape)
-            views[name] = self.values[start:end].reshape(shape)
-            if len(shape) >= 2:
-                self.decay_size = end
-        self.views: Mapping[str, Array] = MappingProxyType(views)
+        self._shapes = shapes
+        places, size, self.decay_size = _layout(shapes)
+        self.values = values = aligned_empty(size, dtype)
+        self.views: Mapping[str, Array] = MappingProxyType(
+            {name: values[begin:end].reshape(shape) for name, begin, end, shape in places}
+        )
+
+    @classmethod
+    def empty(cls, shapes: Shapes, dtype: np.dtype[Any]) -> Parameters:
+        """Make room that somebody is about to fill: its values are undefined."""
+        made = cls.__new__(cls)
+        made._allocate(tuple(shapes.items()), dtype)
+        return made
 
     def __getstate__(self) -> tuple[Any, Array]:
         return self._shapes, self.values
@@ -249,7 +285,7 @@ class Layer:
     def _place_for_gradients(self, out: Any) -> tuple[Parameters, Mapping[str, Array]]:
         """Return where gradients go, ``out`` or else a new place of this layer alone, and the views of this layer."""
         if out is None:
-            alone = Parameters(self._shapes, self.dtype)
+            alone = Parameters.empty(self._shapes, self.dtype)
             return alone, alone.views
         if out is self.parameters:
             raise ValueError("out holds the weights themselves: use out=parameters.like()")

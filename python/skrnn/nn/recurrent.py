@@ -614,8 +614,8 @@ class Recurrent(Layer):
             ``backward`` compute what lies between them again, bit for bit the same. The tape then
             takes about ``n_states * T / checkpoint_steps + (n_states + n_slots) *
             checkpoint_steps`` values per row and hidden unit instead of ``(n_states + n_slots) *
-            T``, least near ``checkpoint_steps = sqrt(T)``, and a training step about a third more
-            time (Chen et al. 2016). None keeps everything.
+            T``, least near ``checkpoint_steps = sqrt(T)``, and a training step up to one more
+            forward pass (Chen et al. 2016). None keeps everything.
 
         Returns
         -------
