@@ -42,45 +42,67 @@ struct Tile {
     index_t out_stride;
 };
 
+/// sum[r][v] += A * B for the vectors v in [begin, end), which are all that the operand's panel holds.
+template <class T, int R, int NV, int begin, int end>
+SKRNN_INLINE void accumulate(vec<T> (&sum)[R][NV], const Operand<T>& operand) {
+    constexpr index_t W = width<T>;
+    const T* a[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) a[r] = operand.a_rows[r] + operand.offset;
+    const T* b = operand.panel;
+    const index_t stride = operand.stride;
+    index_t at = 0;
+    index_t k = operand.depth;
+    do {
+        vec<T> row[end - begin];
+#pragma GCC unroll 4
+        for (int v = 0; v < end - begin; ++v) row[v] = load<T>(b + v * W);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+            const vec<T> x = broadcast<T>(a[r][at]);
+#pragma GCC unroll 4
+            for (int v = begin; v < end; ++v) sum[r][v] = fma(x, row[v - begin], sum[r][v]);
+        }
+        at += stride;
+        b += (end - begin) * W;
+    } while (--k > 0);
+}
+
+template <class T, int R, int NV>
+SKRNN_INLINE void load_sums(vec<T> (&sum)[R][NV], const Tile<T>& tile) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) sum[r][v] = load<T>(tile.init + r * tile.init_stride + v * width<T>);
+}
+
+template <class T, int R, int NV>
+SKRNN_INLINE void store_sums(const vec<T> (&sum)[R][NV], const Tile<T>& tile) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) store<T>(tile.out + r * tile.out_stride + v * width<T>, sum[r][v]);
+}
+
 template <class T, int R, int NV>
 void compute_tile(const Tile<T>& tile) {
-    constexpr index_t W = width<T>;
     vec<T> sum[R][NV];
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) sum[r][v] = load<T>(tile.init + r * tile.init_stride + v * W);
-
+    load_sums<T>(sum, tile);
     const Operand<T>* next = tile.operands;
     const Operand<T>* const end = next + tile.n_operands;
-    do {
-        const Operand<T>& operand = *next;
-        const T* a[R];
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) a[r] = operand.a_rows[r] + operand.offset;
-        const T* b = operand.panel;
-        const index_t stride = operand.stride;
-        index_t at = 0;
-        index_t k = operand.depth;
-        do {
-            vec<T> row[NV];
-#pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) row[v] = load<T>(b + v * W);
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) {
-                const vec<T> x = broadcast<T>(a[r][at]);
-#pragma GCC unroll 4
-                for (int v = 0; v < NV; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
-            }
-            at += stride;
-            b += NV * W;
-        } while (--k > 0);
-    } while (++next < end);
+    do accumulate<T, R, NV, 0, NV>(sum, *next);
+    while (++next < end);
+    store_sums<T>(sum, tile);
+}
 
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) store<T>(tile.out + r * tile.out_stride + v * W, sum[r][v]);
+/// Two operands, each of which takes part in some vectors of a row alone: [0, X) and [H, NV).
+template <class T, int R, int NV, int X, int H>
+void compute_overlapping_tile(const Tile<T>& tile) {
+    vec<T> sum[R][NV];
+    load_sums<T>(sum, tile);
+    accumulate<T, R, NV, 0, X>(sum, tile.operands[0]);
+    accumulate<T, R, NV, H, NV>(sum, tile.operands[1]);
+    store_sums<T>(sum, tile);
 }
 
 template <class T>
@@ -104,6 +126,19 @@ struct Tiles {
 template <class T>
 SKRNN_INLINE void run_tile(index_t rows, index_t vectors, const Tile<T>& tile) {
     Tiles<T>::table[rows - 1][vectors - 1](tile);
+}
+
+template <class T, int NV, int X, int H>
+SKRNN_INLINE void run_overlapping_tile(index_t rows, const Tile<T>& tile) {
+    static constexpr TileFunction<T> table[] = {
+        compute_overlapping_tile<T, 1, NV, X, H>, compute_overlapping_tile<T, 2, NV, X, H>,
+        compute_overlapping_tile<T, 3, NV, X, H>,
+#if defined(__AVX512F__) || defined(__aarch64__)
+        compute_overlapping_tile<T, 4, NV, X, H>, compute_overlapping_tile<T, 5, NV, X, H>,
+        compute_overlapping_tile<T, 6, NV, X, H>,
+#endif
+    };
+    table[rows - 1](tile);
 }
 
 /// Calls f(first row, number of rows) over [begin, end) in tiles of nearly equal height.

@@ -231,12 +231,15 @@ SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, 
             if constexpr (L::together) {
                 run_tile<T>(rows, n_slots * units,
                             {operands + projected, 2 - projected, init, begun_stride, sums, line});
-            } else {
+            } else if (projected) {
                 for (index_t r = 0; r < rows; ++r) copy_vectors<T>(sums + r * line, init + r * begun_stride, line);
-                T* const x_sums = sums + L::x_offset * units * W;
                 T* const h_sums = sums + L::h_offset * units * W;
-                if (!projected) run_tile<T>(rows, L::x_slots * units, {operands, 1, x_sums, line, x_sums, line});
                 run_tile<T>(rows, L::h_slots * units, {operands + 1, 1, h_sums, line, h_sums, line});
+            } else {
+                static_assert(L::full == 1 && L::x_offset == 0 && L::h_offset + L::h_slots == n_slots,
+                              "slots that only one of x and h feeds stand at the two ends of a full panel");
+                run_overlapping_tile<T, n_slots, L::x_slots, L::h_offset>(
+                    rows, {operands, 2, init, begun_stride, sums, line});
             }
 
             if (L::lot > 1 && rows > 1)
