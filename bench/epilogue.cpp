@@ -7,18 +7,20 @@
 namespace skrnn {
 namespace {
 
+using V = vecs<float, 1>;
+
 struct Registers {
-    vec<float> s[max_slots], prev[2], next[2], d[2], d_prev[2];
+    V s[max_slots], prev[2], next[2], d[2], d_prev[2];
 };
 
 template <class Cell>
 SKRNN_INLINE void forward(Registers& r) {
-    Cell::template forward<TanhActivation, 0, float>(r.s, r.prev, r.next);
+    Cell::template forward<TanhActivation, 0, V>(r.s, r.prev, r.next);
 }
 
 template <class Cell>
 SKRNN_INLINE void backward(Registers& r) {
-    Cell::template backward<TanhActivation, 0, float>(r.s, r.prev, r.next, r.d, r.d_prev);
+    Cell::template backward<TanhActivation, 0, V>(r.s, r.prev, r.next, r.d, r.d_prev);
 }
 
 }  // namespace

@@ -87,8 +87,8 @@ class Epilogue:
 # for a sigmoid or tanh (most of it the polynomial; a division is 3), 1 for each instruction between.
 EPILOGUE = {
     "rnn": (Epilogue(10, 1, 9, chain=15), Epilogue(2, 0, 1, chain=2)),
-    "gru": (Epilogue(32, 3, 26, chain=33), Epilogue(10, 0, 4, chain=3)),
-    "lstm": (Epilogue(53, 5, 42, chain=32), Epilogue(26, 1, 13, chain=4)),
+    "gru": (Epilogue(32, 3, 24, chain=33), Epilogue(10, 0, 4, chain=3)),
+    "lstm": (Epilogue(53, 5, 39, chain=32), Epilogue(26, 1, 13, chain=4)),
 }
 
 

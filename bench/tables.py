@@ -142,6 +142,50 @@ def grid_section(report: Line) -> Iterator[str]:
     yield from grid_table(report["grid"])
 
 
+def threads_section(report: Line) -> Iterator[str]:
+    """What a second core brings, and what that says of more; nothing where one number of threads was measured."""
+    times_of: dict[tuple[str, str, str], dict[int, float]] = {}
+    for line in report["grid"]:
+        key = (line["cell"], line["shape"]["name"], line["mode"])
+        times_of.setdefault(key, {})[line["threads"]] = line["ms"]["skrnn"]
+    counts = sorted({line["threads"] for line in report["grid"]})
+    if len(counts) < 2:
+        return
+    n = counts[-1]
+    yield "## Threads"
+    yield ""
+    yield from prose(
+        f"Time on one thread over time on {n}, and the serial fraction s that this would be by Amdahl's law, "
+        "t(n) = t(1) (s + (1 - s) / n); below 0, a second core brought its caches as well. `at 16` is the speed-up that "
+        "this fraction would leave on 16 cores."
+    )
+    yield ""
+    yield row("cell", "shape", "forward", "s", "at 16", "training", "s", "at 16")
+    yield row("---", "---", *["---:"] * 6)
+    for cell, shape in dict.fromkeys((cell, shape) for cell, shape, _ in times_of):
+        cells = []
+        for mode in PASSES:
+            measured = times_of.get((cell, shape, mode), {})
+            if not {1, n} <= set(measured):
+                cells += ["-"] * 3
+                continue
+            speedup = measured[1] / measured[n]
+            serial = (n / speedup - 1) / (n - 1)
+            cells += [f"{speedup:.2f}", f"{serial:.3f}", f"{1 / (max(serial, 0) + (1 - max(serial, 0)) / 16):.1f}"]
+        yield row(cell, shape, *cells)
+    yield ""
+    yield from prose(
+        "What the law does not know. Rows are shared whole, so 64 rows leave 4 to each of 16 threads: one tile of 4 of "
+        "its 6 rows, with 16 of the 24 chains of additions, still enough to keep the multiply-adds busy; below 3 rows "
+        "per thread, units are shared instead. Each thread reads all panels of weights at every step, which fit its own "
+        "second-level cache up to about 256 units; larger ones stream from the shared cache, and 16 cores share its "
+        "bandwidth. Serial in a call are: the plan and the tables of row pointers, the states' copies, and in training "
+        "the packing of small weights; of a region, its start and one or two barriers per piece of a backward call. No "
+        "machine with more cores was at hand to measure it; `bench/plots.py` draws the curve up to all cores of the "
+        "machine that it runs on."
+    )
+
+
 # ---- The bound ----------------------------------------------------------------------------------
 
 
@@ -302,7 +346,7 @@ into, on its neighbours, on padding or on the number of threads ([ADR 0003](adr/
 a panel. When a tile is done, the cell is computed for those units at once, from the first-level cache:
 pre-activations never travel further. x(t) and h(t-1) are two operands of one product; a step is one or two such
 stages ([ADR 0005](adr/0005-cells-in-stages.md)). exp, sigmoid and tanh are our own polynomials, vectorised at every
-width.
+width; an epilogue computes several rows in lockstep ([ADR 0008](adr/0008-epilogues.md)).
 
 **Rows, not padding.** A plan sorts the rows by length and numbers the steps that exist. Direction, raggedness,
 strides and layout are pointers in a table, and the time loop, written once for all cells, knows none of them
@@ -315,26 +359,30 @@ same chains, paused in memory in between.
 **Backward.** A tape keeps the activated gates and the states. Back through time, the gradients of step t+1 times U
 are followed by the cell's backward of step t as their epilogue, which overwrites the activations by the gradients of
 the pre-activations. Then come the gradients of the inputs, one product over all steps, and those of the weights, in
-blocks of 256 steps whose operands are packed first; the bias is one more feature that is always 1.
+blocks of steps whose operands are packed first ([ADR 0006](adr/0006-weight-gradients.md)); the bias is one more feature
+that is always 1. All this goes through time in pieces, while their gates are in the cache, and a tape may keep
+checkpoints alone ([ADR 0009](adr/0009-pieces-and-checkpoints.md)).
 
-**Threads.** One parallel region per call. Rows are shared out, balanced by their steps; weight gradients by tiles of
-the result. A small call stays on one thread. Nothing is added up across threads.
+**Threads.** One parallel region per call. Rows are shared out, balanced by their steps; where there are too few of
+them, hidden units, and the threads meet after each step ([ADR 0007](adr/0007-threads-share-units.md)). Weight
+gradients are shared by their elements. A small call stays on one thread. Nothing is added up across threads.
 
 **Instruction sets.** The kernels are compiled once for each, from one source, and chosen at import
 ([ADR 0001](adr/0001-simd-by-vector-extensions.md))."""
 
-SECTIONS = {
-    "fits": fits_section,
-    "grid": grid_section,
-    "roofline": roofline_section,
-    "footprint": footprint_section,
-    "plots": plots_section,
-}
+SECTIONS = (
+    ("fits", fits_section),
+    ("grid", grid_section),
+    ("grid", threads_section),
+    ("roofline", roofline_section),
+    ("footprint", footprint_section),
+    ("plots", plots_section),
+)
 
 
 def page(reports: dict[str, Line]) -> Iterator[str]:
     yield HEAD
-    for part, section in SECTIONS.items():
+    for part, section in SECTIONS:
         if part in reports:
             yield ""
             yield from section(reports[part])
