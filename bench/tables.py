@@ -156,8 +156,8 @@ def threads_section(report: Line) -> Iterator[str]:
     yield ""
     yield from prose(
         f"Time on one thread over time on {n}, and the serial fraction s that this would be by Amdahl's law, "
-        "t(n) = t(1) (s + (1 - s) / n); below 0, a second core brought its caches as well. `at 16` is the speed-up that "
-        "this fraction would leave on 16 cores."
+        "t(n) = t(1) (s + (1 - s) / n); below 0, a second core brought its caches as well. `at 16` is the "
+        "speed-up that this fraction would leave on 16 cores."
     )
     yield ""
     yield row("cell", "shape", "forward", "s", "at 16", "training", "s", "at 16")
@@ -175,14 +175,14 @@ def threads_section(report: Line) -> Iterator[str]:
         yield row(cell, shape, *cells)
     yield ""
     yield from prose(
-        "What the law does not know. Rows are shared whole, so 64 rows leave 4 to each of 16 threads: one tile of 4 of "
-        "its 6 rows, with 16 of the 24 chains of additions, still enough to keep the multiply-adds busy; below 3 rows "
-        "per thread, units are shared instead. Each thread reads all panels of weights at every step, which fit its own "
-        "second-level cache up to about 256 units; larger ones stream from the shared cache, and 16 cores share its "
-        "bandwidth. Serial in a call are: the plan and the tables of row pointers, the states' copies, and in training "
-        "the packing of small weights; of a region, its start and one or two barriers per piece of a backward call. No "
-        "machine with more cores was at hand to measure it; `bench/plots.py` draws the curve up to all cores of the "
-        "machine that it runs on."
+        "What the law does not know. Rows are shared whole, so 64 rows leave 4 to each of 16 threads: one tile of 4 "
+        "of its 6 rows, with 16 of the 24 chains of additions, still enough to keep the multiply-adds busy; below 3 "
+        "rows per thread, units are shared instead. Each thread reads all panels of weights at every step, which fit "
+        "its own second-level cache up to about 256 units; larger ones stream from the shared cache, and 16 cores "
+        "share its bandwidth. Serial in a call are: the plan and the tables of row pointers, the states' copies, and "
+        "in training the packing of small weights; of a region, its start and one or two barriers per piece of a "
+        "backward call. No machine with more cores was at hand to measure it; `bench/plots.py` draws the curve up to "
+        "all cores of the machine that it runs on."
     )
 
 
