@@ -7,6 +7,7 @@ Three classes, one for each state of affairs. :class:`Recurrent` owns weights th
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,8 @@ Lengths = NDArray[np.int64] | None
 States = Sequence[Array | None] | None
 Group = tuple[Array, Array, Array, Array]
 
+
+_FIRST = operator.itemgetter(0)
 
 CELLS = tuple(_core.cells())
 ACTIVATIONS = _core.activations()
@@ -275,6 +278,8 @@ class StackTape:
 
 def _by_unit(arrays: Sequence[Array], n_units: int) -> list[list[Array]]:
     """Turn arrays (L*D, N, H), one for each state of the cell, into lists of (N, H) by unit."""
+    if n_units == 1:  # what streams, step by step: there every fraction of a microsecond counts
+        return [list(map(_FIRST, arrays))]
     return [[array[unit] for array in arrays] for unit in range(n_units)]
 
 
@@ -286,7 +291,8 @@ def beside(top: Array) -> Array:
 def _empty_states(config: RecurrentConfig, n_rows: int, dtype: np.dtype[Any]) -> list[Array]:
     """Make room for one (L*D, N, H) per state of the cell."""
     shape = (config.n_units, n_rows, config.hidden_size)
-    return [np.empty(shape, dtype) for _ in range(config.n_states)]
+    h = np.empty(shape, dtype)
+    return [h] if config.n_states == 1 else [h, np.empty(shape, dtype)]
 
 
 def _public(states: Sequence[Array]) -> State:
