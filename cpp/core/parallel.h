@@ -51,13 +51,10 @@ private:
 
 struct Team {
     int thread, size;
+    Meeting* meeting;  // of all threads of the team
 
     void barrier() const {
-#ifdef _OPENMP
-        if (size > 1) {
-#pragma omp barrier
-        }
-#endif
+        if (size > 1) meeting->wait(size);
     }
 
     /// This thread's share of [0, n), contiguous.
@@ -70,13 +67,14 @@ template <class F>
 void parallel(int n_threads, const F& f) {
 #ifdef _OPENMP
     if (n_threads > 1) {
+        Meeting meeting;
 #pragma omp parallel num_threads(n_threads)
-        f(Team{omp_get_thread_num(), omp_get_num_threads()});
+        f(Team{omp_get_thread_num(), omp_get_num_threads(), &meeting});
         return;
     }
 #endif
     (void)n_threads;
-    f(Team{0, 1});
+    f(Team{0, 1, nullptr});
 }
 
 }  // namespace skrnn

@@ -25,8 +25,9 @@ Share share_of(const Plan& plan, LoopShare sharing, Team team, Meeting& meeting)
     return {0, plan.rows(), team.thread, n, meet, &meeting};
 }
 
-/// Gates of as many steps as a core keeps in its second-level cache: what a piece of a backward pass is.
-constexpr index_t piece_bytes = 1 << 19;
+/// Gates per thread in a piece of a backward pass: near what its caches hold, and not so few that threads, who meet once
+/// in every piece, often wait for one that has lost its core.
+constexpr index_t piece_bytes = 1 << 21;
 
 /// Zeros in what lies beyond each row's length.
 template <class T>
