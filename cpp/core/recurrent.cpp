@@ -25,9 +25,12 @@ Share share_of(const Plan& plan, LoopShare sharing, Team team, Meeting& meeting)
     return {0, plan.rows(), team.thread, n, meet, &meeting};
 }
 
-/// Gates per thread in a piece of a backward pass: near what its caches hold, and not so few that threads, who meet once
-/// in every piece, often wait for one that has lost its core.
+/// Gates per thread in a piece of a backward pass: near what its caches hold, and not so few that threads, who meet
+/// once in every piece, often wait for one that has lost its core.
 constexpr index_t piece_bytes = 1 << 21;
+
+/// Packed steps that a piece has at least: each piece reads and writes all sums of the weight gradients.
+constexpr index_t least_piece = 4 * outer_block;
 
 /// Zeros in what lies beyond each row's length.
 template <class T>
@@ -383,7 +386,8 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
 
     // Piece by piece, the last one first: while its gates are in the cache, their gradients go to x and the weights.
     const auto gate_bytes = static_cast<index_t>(sizeof(T)) * slot_stride * std::max<index_t>(rows, 1);
-    const index_t piece = std::max<index_t>(piece_bytes * n_threads / gate_bytes, 1);
+    const index_t piece = std::max<index_t>(piece_bytes * n_threads / gate_bytes,
+                                            (least_piece + rows - 1) / std::max<index_t>(rows, 1) + 1);
     const ForwardArgs<T> replay{{},
                                 weights.activation_,
                                 I,

@@ -135,8 +135,9 @@ void outer(const OuterArgs<T>& args, int thread, int size, T* scratch) {
     T* const features = scratch + outer_block * tile_width<T>;
     alignas(64) static constexpr T zeros[tile_width<T>] = {};
 
-    for (index_t stop = args.steps; stop > 0; stop -= outer_block) {
-        const index_t depth = stop < outer_block ? stop : outer_block;
+    index_t depth;  // of blocks of nearly equal size
+    for (index_t stop = args.steps; stop > 0; stop -= depth) {
+        depth = stop / ((stop + outer_block - 1) / outer_block);
         const bool fresh = args.begins && stop == args.steps;
         pack_features(args, stop, depth, begin, end, features, stride);
         for_panels(args, thread, size, [&](const OuterPanel<T>& panel) {
@@ -149,7 +150,7 @@ void outer(const OuterArgs<T>& args, int thread, int size, T* scratch) {
                 run_tile<T>(rows, panel.line / width<T>,
                             {&operand, 1, fresh ? zeros : sums, fresh ? 0 : panel.line, sums, panel.line});
             });
-            if (args.ends && stop <= outer_block) store_gradients(args, panel);
+            if (args.ends && stop == depth) store_gradients(args, panel);
         });
     }
 

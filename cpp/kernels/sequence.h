@@ -345,7 +345,8 @@ SKRNN_INLINE void backward_epilogue(const BackwardArgs<T>& args, index_t t, inde
             next[n] = load_rows<T>(rows, states + after * H, H);
             d[n] = load_rows<T>(rows, d_states + n * d_stride, H);
         }
-        const V arrived = through == nullptr ? V{} : load_rows<T>(rows, through + u * W, units * W);
+        // Nothing is -0, which changes no sum: +0 would make one of an underflown -0, and bits depend on the pieces.
+        const V arrived = through == nullptr ? V::all(T(-0.0)) : load_rows<T>(rows, through + u * W, units * W);
         if constexpr (J + 1 == data.n_stages) {
             d[0] = d[0] + arrived;
             if (args.dy_rows != nullptr)
@@ -358,7 +359,9 @@ SKRNN_INLINE void backward_epilogue(const BackwardArgs<T>& args, index_t t, inde
             Cell::template backward<A, J, V>(s, prev, next, d, d_prev);
             store_rows<T>(rows, d_states, H, d_h + d_prev[0]);
         }
-        for (int q = 0; q < data.n_slots; ++q) store_rows<T>(rows, gates + q * H, gate_stride, s[q]);
+        // An earlier stage leaves the later ones' gradients alone, which other threads may be reading.
+        constexpr Range written = J + 1 == data.n_stages ? Range{0, data.n_slots} : data.stages[J].slots;
+        for (int q = written.begin; q < written.end; ++q) store_rows<T>(rows, gates + q * H, gate_stride, s[q]);
     }
 }
 
