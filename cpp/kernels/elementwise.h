@@ -9,15 +9,15 @@ namespace {
 /// out = f(x), on any number of registers.
 template <class T, class F>
 SKRNN_INLINE void map(const T* x, T* out, index_t n, F f) {
-    constexpr index_t W = width<T>, many = 4;
+    constexpr index_t W = width<T>;
     index_t i = 0;
-    for (; i + many * W <= n; i += many * W) {
-        vecs<T, many> v;
+    for (; i + lockstep * W <= n; i += lockstep * W) {
+        vecs<T, lockstep> v;
 #pragma GCC unroll 4
-        for (index_t k = 0; k < many; ++k) v.of[k] = load<T>(x + i + k * W);
+        for (int k = 0; k < lockstep; ++k) v.of[k] = load<T>(x + i + k * W);
         v = f(v);
 #pragma GCC unroll 4
-        for (index_t k = 0; k < many; ++k) store<T>(out + i + k * W, v.of[k]);
+        for (int k = 0; k < lockstep; ++k) store<T>(out + i + k * W, v.of[k]);
     }
     for (; i < n; i += W) {
         const vecs<T, 1> v = f(vecs<T, 1>{{load_up_to<T>(x + i, n - i)}});

@@ -47,7 +47,7 @@ struct StageLayout {
     static constexpr bool together = x_offset == h_offset && x_slots == h_slots;
     /// Rows that an epilogue computes in lockstep. Where a panel is one vector of units wide, nothing else in a tile
     /// could keep the processor busy during an activation's chain of dependent operations.
-    static constexpr int lot = full == 1 ? 3 : 1;
+    static constexpr int lot = full == 1 ? lockstep : 1;
     /// Rows of one vector that a panel holds for each of its vectors of units.
     static constexpr index_t depth(index_t input_size, index_t hidden_size) {
         return n_slots + input_size * x_slots + hidden_size * h_slots;

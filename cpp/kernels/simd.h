@@ -181,6 +181,14 @@ SKRNN_INLINE vec<double> at_most(vec<double> bound, vec<double> x) {
 #endif
 }
 
+/// Registers that a chain of dependent operations, such as an activation, is computed on at a time: measured. With the
+/// 16 registers of AVX2 and operations as few as with AVX-512, what spills costs more than what waits.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr int lockstep = 1;
+#else
+constexpr int lockstep = 3;
+#endif
+
 /// K registers, each operation on all of them before the next one: so neighbouring instructions do not wait for one
 /// another where, as in an activation, every operation waits for the one before it.
 template <class T, int K>
