@@ -182,19 +182,11 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
     if (rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
         projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
 
-    const ForwardArgs<T> args{{},
-                              activation_,
-                              input_size_,
-                              H,
-                              padded,
-                              forward_.data(),
-                              x_rows,
-                              call.output.data != nullptr ? y_rows.data() : nullptr,
-                              states,
-                              plan.state_rows(),
-                              gates,
-                              operands,
-                              projections.data()};
+    const ForwardArgs<T> args{
+        {},       activation_,       input_size_, H,
+        padded,   forward_.data(),   x_rows,      call.output.data != nullptr ? y_rows.data() : nullptr,
+        states,   plan.state_rows(), gates,       far_gates(plan),
+        operands, projections.data()};
     const auto hand_out_final_states = [&](index_t segment) {
         for (int k = 0; k < data.n_states; ++k) {
             T* const wanted = call.final_state[static_cast<std::size_t>(k)];
@@ -399,6 +391,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                                 states_.data(),
                                 plan_.state_rows(),
                                 gates_.data(),
+                                weights.far_gates(plan_),
                                 operands_.data(),
                                 nullptr};
     parallel(n_threads, [&](Team team) {

@@ -79,6 +79,11 @@ private:
     double step_work() const {
         return static_cast<double>(cell_.data->n_gates * hidden_size_) * static_cast<double>(hidden_size_);
     }
+    /// Whether the gates of a call are more than is likely to stay in a cache that cores share.
+    bool far_gates(const Plan& plan) const {
+        constexpr index_t near = 8 << 20;
+        return plan.gate_rows() > near / (cell_.data->n_slots * padded_size() * static_cast<index_t>(sizeof(T)));
+    }
     index_t padded_size() const { return round_up(hidden_size_, width()); }
     void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);
     void pack_backward(const T* weight_ih, const T* weight_hh, Turns turns);
