@@ -94,10 +94,10 @@ struct ForwardArgs {
     T* const* y_rows;        // [packed steps] -> (hidden_size), written; null: not wanted
     T* states;               // [n_states][state_rows][padded]; before step 0 read, after each step written
     index_t state_rows;
-    T* gates;        // [..][n_slots][padded] activated slots, written; null: not kept (one-stage cells)
-    bool far_gates;  // whether they are too many for the caches: then writing a few at a time is best
-    T* operands;     // [..][padded] operand of the second stage, written; null for one-stage cells
-    T* projections;  // room: [rows][projection_steps][n_slots][padded]; null where not worth it
+    T* gates;         // [..][n_slots][padded] activated slots, written; null: not kept (one-stage cells)
+    bool writes_far;  // whether what is written is in no cache: then a few stores at a time are best
+    T* operands;      // [..][padded] operand of the second stage, written; null for one-stage cells
+    T* projections;   // room: [rows][projection_steps][n_slots][padded]; null where not worth it
 };
 
 template <class T>

@@ -185,7 +185,7 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
     const ForwardArgs<T> args{
         {},       activation_,       input_size_, H,
         padded,   forward_.data(),   x_rows,      call.output.data != nullptr ? y_rows.data() : nullptr,
-        states,   plan.state_rows(), gates,       far_gates(plan),
+        states,   plan.state_rows(), gates,       writes_far(plan),
         operands, projections.data()};
     const auto hand_out_final_states = [&](index_t segment) {
         for (int k = 0; k < data.n_states; ++k) {
@@ -391,7 +391,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                                 states_.data(),
                                 plan_.state_rows(),
                                 gates_.data(),
-                                weights.far_gates(plan_),
+                                weights.writes_far(plan_),
                                 operands_.data(),
                                 nullptr};
     parallel(n_threads, [&](Team team) {

@@ -79,10 +79,12 @@ private:
     double step_work() const {
         return static_cast<double>(cell_.data->n_gates * hidden_size_) * static_cast<double>(hidden_size_);
     }
-    /// Whether the gates of a call are more than is likely to stay in a cache that cores share.
-    bool far_gates(const Plan& plan) const {
-        constexpr index_t near = 8 << 20;
-        return plan.gate_rows() > near / (cell_.data->n_slots * padded_size() * static_cast<index_t>(sizeof(T)));
+    /// Whether a call writes more than is likely to be in a cache: gates, in memory that tapes reuse; or outputs, in
+    /// memory that is new to every call.
+    bool writes_far(const Plan& plan) const {
+        constexpr index_t near_gates = 8 << 20, near_outputs = 2 << 20, bytes = sizeof(T);
+        return plan.gate_rows() > near_gates / (cell_.data->n_slots * padded_size() * bytes) ||
+               plan.packed_steps() > near_outputs / (padded_size() * bytes);
     }
     index_t padded_size() const { return round_up(hidden_size_, width()); }
     void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);

@@ -242,7 +242,7 @@ SKRNN_INLINE void forward_stage(const ForwardArgs<T>& args, const Share& share, 
                     rows, {operands, 2, init, begun_stride, sums, line});
             }
 
-            if (L::lot > 1 && rows > 1 && !args.far_gates)
+            if (L::lot > 1 && rows > 1 && !args.writes_far)
                 for (index_t r = 0; r < rows; r += L::lot)
                     forward_epilogue<Cell, A, J>(args, t, u0, units, row, RowLot<L::lot>(r, rows), sums);
             else
