@@ -180,9 +180,9 @@ def threads_section(report: Line) -> Iterator[str]:
         "rows per thread, units are shared instead. Each thread reads all panels of weights at every step, which fit "
         "its own second-level cache up to about 256 units; larger ones stream from the shared cache, and 16 cores "
         "share its bandwidth. Serial in a call are: the plan and the tables of row pointers, the states' copies, and "
-        "in training the packing of small weights; of a region, its start and one or two barriers per piece of a "
-        "backward call. No machine with more cores was at hand to measure it; `bench/plots.py` draws the curve up to "
-        "all cores of the machine that it runs on."
+        "in training the packing of small weights; of a region, its start and one barrier per piece of a "
+        "backward call (more with checkpoints). No machine with more cores was at hand to measure it; "
+        "`bench/plots.py` draws the curve up to all cores of the machine that it runs on."
     )
 
 
