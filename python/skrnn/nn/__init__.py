@@ -8,7 +8,18 @@ weights are packed for the processor once, which any number of threads may call.
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
 from skrnn.nn.dropout import Dropout
 from skrnn.nn.initializers import glorot_uniform, orthogonal
-from skrnn.nn.losses import log_softmax, softmax, softmax_cross_entropy, squared_error
+from skrnn.nn.losses import (
+    absolute_error,
+    binary_cross_entropy,
+    huber,
+    log_softmax,
+    poisson,
+    quantile,
+    sigmoid,
+    softmax,
+    softmax_cross_entropy,
+    squared_error,
+)
 from skrnn.nn.network import FrozenSequenceNetwork, SequenceNetwork
 from skrnn.nn.parameters import Layer, Parameters
 from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentGradients, RecurrentTape
@@ -35,9 +46,15 @@ __all__ = [
     "SequenceNetwork",
     "Solver",
     "Trainer",
+    "absolute_error",
+    "binary_cross_entropy",
     "glorot_uniform",
+    "huber",
     "log_softmax",
     "orthogonal",
+    "poisson",
+    "quantile",
+    "sigmoid",
     "softmax",
     "softmax_cross_entropy",
     "squared_error",
