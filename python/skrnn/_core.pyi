@@ -287,8 +287,8 @@ def solver_step(
     """Clip the gradient by its global norm, then update ``params`` in place, in one pass.
 
     ``solver``: "sgd", "adam", "adamw", "nadam", "rmsprop" or "adagrad". ``params``, ``grads`` and every slot are flat
-    and of one size. ``slots``: sgd (velocity), adam, adamw and nadam (first and second moment), rmsprop (mean square, velocity), adagrad
-    (sum of squares).
+    and of one size. ``slots``: sgd (velocity), adam, adamw and nadam (first and second moment), rmsprop (mean square,
+    velocity), adagrad (sum of squares).
     ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped
     gradient; for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so
     many parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``,

@@ -7,6 +7,7 @@ weights are packed for the processor once, which any number of threads may call.
 
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
 from skrnn.nn.dropout import Dropout
+from skrnn.nn.embedding import Embedding, EmbeddingGradients, EmbeddingTape
 from skrnn.nn.initializers import glorot_uniform, orthogonal
 from skrnn.nn.losses import (
     absolute_error,
@@ -22,12 +23,15 @@ from skrnn.nn.losses import (
 )
 from skrnn.nn.network import FrozenSequenceNetwork, SequenceNetwork
 from skrnn.nn.parameters import Layer, Parameters
+from skrnn.nn.pooling import Pooling, PoolingConfig, PoolingGradients, PoolingSaved, PoolingTape
 from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentGradients, RecurrentTape
-from skrnn.nn.solvers import SGD, Adam, AdamW, RMSprop, Solver
+from skrnn.nn.schedules import make_schedule
+from skrnn.nn.solvers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, Solver
 from skrnn.nn.trainer import DivergenceError, Trainer
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "Dense",
@@ -35,10 +39,19 @@ __all__ = [
     "DenseTape",
     "DivergenceError",
     "Dropout",
+    "Embedding",
+    "EmbeddingGradients",
+    "EmbeddingTape",
     "FrozenRecurrent",
     "FrozenSequenceNetwork",
     "Layer",
+    "NAdam",
     "Parameters",
+    "Pooling",
+    "PoolingConfig",
+    "PoolingGradients",
+    "PoolingSaved",
+    "PoolingTape",
     "RMSprop",
     "Recurrent",
     "RecurrentGradients",
@@ -51,6 +64,7 @@ __all__ = [
     "glorot_uniform",
     "huber",
     "log_softmax",
+    "make_schedule",
     "orthogonal",
     "poisson",
     "quantile",
