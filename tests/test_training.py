@@ -870,3 +870,28 @@ def test_polars(kind: type) -> None:
     model = make(kind).fit(frame, y)
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     assert_same_bits(answers(model, frame), answers(make(kind).fit(table, y), table))
+
+
+def test_progress_bar(kind: type, protocol: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
+    from skrnn.callbacks import ProgressBar
+
+    X, y = ragged(40)
+    model = clone(make(kind, max_iter=3, callbacks=[ProgressBar()])).fit(X, y, X_val=X, y_val=y)
+    shown = capsys.readouterr().err
+    assert f"{kind.__name__}: 100%" in shown
+    assert "3/3" in shown
+    assert f"validation_loss={model.validation_loss_curve_[-1]:.4f}" in shown
+    assert_same_bits(answers(pickle.loads(pickle.dumps(model)), X), answers(model, X))
+
+
+def test_scikit_learns_own_callbacks(kind: type) -> None:
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = ragged(40)
+    monitor = callback.ScoringMonitor(scoring="accuracy" if kind is RNNClassifier else "r2")
+    model = make(kind, max_iter=3).set_callbacks(monitor).fit(X, y)
+    (log,) = monitor.get_logs() if isinstance(monitor.get_logs(), list) else [monitor.get_logs()]
+    (name,) = {"accuracy", "r2", "score"} & set(log.data[0])
+    scores = [row[name] for row in log.data if row["task_name"] == "epoch"]
+    assert len(scores) == 3
+    assert scores[-1] == model.score(X, y)
