@@ -89,7 +89,9 @@ def main() -> None:
     model = RNNClassifier(options.cell, options.units, max_iter=options.epochs, tol=None, random_state=0)
     model.fit(X, y)
 
-    modules = [module for name, module in sys.modules.items() if name.startswith("skrnn.nn") and hasattr(module, "_core")]
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith("skrnn.nn") and hasattr(module, "_core")
+    ]
     shares, totals, best = [], [], {}
     for _ in range(options.repeats):
         clock = Clock()

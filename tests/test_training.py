@@ -249,7 +249,9 @@ def test_partial_fit_after_fit_goes_on(kind: type) -> None:
     for _ in range(5):
         model.partial_fit(X, y)
     assert model.n_iter_ == 35
-    assert model.loss_curve_[-1] < max(2 * before, 0.2 * model.loss_curve_[0]), "the solver begins anew, the weights do not"
+    assert model.loss_curve_[-1] < max(2 * before, 0.2 * model.loss_curve_[0]), (
+        "the solver begins anew, the weights do not"
+    )
 
 
 def test_partial_fit_wants_to_know_the_classes() -> None:

@@ -64,7 +64,7 @@ class TrainingState:
     """Which of them were held out."""
 
 
-class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators that read a sequence and answer once.
 
     A subclass says how ``y`` becomes the targets of a loss (:meth:`_encode`), what the loss is
@@ -209,6 +209,14 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[m
         self.verbose = verbose
         self.callbacks = callbacks
         self.dtype = dtype
+
+    # Set by a fit.
+    _network: FrozenSequenceNetwork
+    _network_seed: int
+    _training_state: TrainingState
+    n_outputs_: int
+    n_timesteps_seen_: tuple[int, int]
+    history_: dict[str, list[float]]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -402,8 +410,10 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[m
             return kept
 
         lengths = examples.sequences.lengths
-        seen = self.n_timesteps_seen_ if goes_on else (math.inf, 0)
-        self.n_timesteps_seen_ = min(seen[0], int(lengths.min())), max(seen[1], int(lengths.max()))
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        if goes_on:
+            shortest, longest = min(shortest, self.n_timesteps_seen_[0]), max(longest, self.n_timesteps_seen_[1])
+        self.n_timesteps_seen_ = shortest, longest
         run_with_callbacks(self, settings.max_iter, run)
 
     def _keep(self, network: SequenceNetwork, progress: Progress) -> None:

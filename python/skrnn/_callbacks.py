@@ -6,11 +6,14 @@ here is not used. Before, the part of them that an estimator without sub-estimat
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+__all__ = ["CallbackSupportMixin", "is_callback", "run_with_callbacks", "with_callbacks"]
 
 _HOOKS = ("setup", "on_fit_task_begin", "on_fit_task_end", "teardown")
 
@@ -78,9 +81,9 @@ class Context:
 def _fitted_copy(estimator: Any, attributes: Any) -> Any:
     if attributes is None:
         return None
-    copied = type(estimator).__new__(type(estimator))
-    copied.__dict__.update(estimator.__dict__)
-    copied.__dict__.update(attributes() if callable(attributes) else attributes)
+    copied = copy.copy(estimator)
+    for name, value in (attributes() if callable(attributes) else attributes).items():
+        setattr(copied, name, value)
     return copied
 
 

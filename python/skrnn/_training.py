@@ -216,7 +216,7 @@ def _run(
         history["seconds"].append(progress.seconds)
         progress.order = None
         progress.epoch += 1
-        _judge(watched, weights, settings, progress)
+        progress.finished = _judge(watched, weights, settings, progress)
         if settings.verbose and (progress.epoch % settings.verbose == 0 or progress.finished):
             _report(progress, settings)
         if progress.finished and settings.tol is not None:
@@ -252,8 +252,8 @@ def _run_epoch(
     return True
 
 
-def _judge(watched: float, weights: Array, settings: Settings, progress: Progress) -> None:
-    """Compare the epoch with the best so far; say whether training is finished."""
+def _judge(watched: float, weights: Array, settings: Settings, progress: Progress) -> bool:
+    """Compare the epoch with the best so far; return whether training is finished."""
     if watched < progress.best_loss - (settings.tol or 0.0):
         progress.epochs_without_improvement = 0
     else:
@@ -263,13 +263,11 @@ def _judge(watched: float, weights: Array, settings: Settings, progress: Progres
         if settings.early_stopping:
             progress.best_weights = weights.copy()
     if settings.tol is not None and progress.epochs_without_improvement > settings.n_iter_no_change:
-        if settings.adaptive and settings.learning_rate * progress.rate_factor > _SMALLEST_RATE:
-            progress.rate_factor /= _ADAPTIVE_DIVISOR
-            progress.epochs_without_improvement = 0
-        else:
-            progress.finished = True
-    if progress.epoch == settings.max_iter:
-        progress.finished = True
+        if not settings.adaptive or settings.learning_rate * progress.rate_factor <= _SMALLEST_RATE:
+            return True
+        progress.rate_factor /= _ADAPTIVE_DIVISOR
+        progress.epochs_without_improvement = 0
+    return progress.epoch == settings.max_iter
 
 
 def _say_why(progress: Progress, settings: Settings) -> None:

@@ -224,6 +224,10 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         "class_weight": (Instances((dict,)), Choices(("balanced",)), Instances((type(None),))),
     }
 
+    # Set by a fit.
+    _multilabel: bool
+    classes_: Array
+
     def __init__(
         self,
         cell: str = "lstm",
@@ -499,7 +503,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
             raise ValueError(
                 f"{name} contains labels that are not among the classes {self.classes_}: {np.unique(labels[~known])}."
             )
-        return np.searchsorted(self.classes_, labels).astype(np.int64)
+        places: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
+        return places
 
     def _encode_indicators(self, y: Any, *, first: bool, name: str) -> Array:
         kind = type_of_target(y, input_name=name)

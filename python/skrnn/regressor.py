@@ -235,6 +235,12 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         "huber_delta": (Reals(0, closed_low=False),),
     }
 
+    # Set by a fit.
+    _y_ndim: int
+    _log_link: bool
+    y_mean_: Array
+    y_scale_: Array
+
     def __init__(
         self,
         cell: str = "lstm",

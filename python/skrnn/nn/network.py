@@ -197,13 +197,14 @@ class SequencePass:
     def record(self, x: Array, lengths: Lengths, step: int) -> Array:
         """Return the outputs (N, K), and keep what :meth:`backward` needs."""
         stack = RecurrentStack(self._config, self._groups, training=True)
-        cut = self._tbptt_steps is not None and x.shape[1] > self._tbptt_steps
+        n_steps = x.shape[1]
+        piece = n_steps if self._tbptt_steps is None else min(self._tbptt_steps, n_steps)
         if self._pooling is not None:
-            self._record_pieces(stack, x, lengths, step, self._tbptt_steps if cut else x.shape[1])
+            self._record_pieces(stack, x, lengths, step, piece)
         else:
             state = None
-            if cut:
-                x, lengths, state = self._carry(stack, x, lengths, step, self._tbptt_steps)
+            if piece < n_steps:
+                x, lengths, state = self._carry(stack, x, lengths, step, piece)
             h, final = self._top_states("state", len(x))
             x = self._embed(x, lengths)
             tape = stack.record(x, lengths, state, None, final, self._scratch, self._dropout, step)
