@@ -6,6 +6,8 @@
 #include "cell_rnn.h"
 #include "elementwise.h"
 #include "outer.h"
+#include "random.h"
+#include "regularized.h"
 #include "sequence.h"
 #include "transpose.h"
 
@@ -15,9 +17,14 @@
 namespace skrnn {
 namespace {
 
+template <class C, class T>
+constexpr CellKernels<T> cell_kernels() {
+    return {forward<C, T>, backward<C, T>, forward_regularized<C, T>, backward_regularized<C, T>};
+}
+
 template <class C>
 constexpr Cell cell() {
-    return {&C::data, {forward<C, float>, backward<C, float>}, {forward<C, double>, backward<C, double>}};
+    return {&C::data, cell_kernels<C, float>(), cell_kernels<C, double>()};
 }
 
 // One line per cell.
@@ -48,8 +55,8 @@ constexpr Functions<T> functions() {
 }
 
 constexpr KernelTable kernel_table = {
-    SKRNN_TEXT(KERNEL_ISA),         vector_bytes, row_tile,           fma_chains,
-    sizeof cells / sizeof cells[0], cells,        functions<float>(), functions<double>()};
+    SKRNN_TEXT(KERNEL_ISA), vector_bytes,        row_tile,    fma_chains, sizeof cells / sizeof cells[0], cells,
+    functions<float>(),     functions<double>(), random_words};
 
 }  // namespace
 
