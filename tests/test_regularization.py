@@ -52,7 +52,7 @@ def regularized(seed: int, **axes: Any) -> list[Regularized]:
 
 
 def network(p: Problem, dtype: str, *, dropout: float = 0.0, **options: Any) -> Recurrent:
-    """The layer of a problem, with its weights; gains are drawn around 1, or less where gates without bounds multiply."""
+    """The layer of a problem, with its weights; gains are drawn around 1, or less where gates have no bounds."""
     layer = Recurrent(p.cell, dtype=dtype, random_state=7, dropout=dropout, **p.case.architecture(), **options)
     rng = np.random.default_rng(5)
     for name, weights in layer.weights.items():
