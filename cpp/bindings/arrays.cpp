@@ -95,5 +95,7 @@ template py::array checked<std::int64_t>(py::handle, const char*, std::initializ
 template float* contiguous<float>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template double* contiguous<double>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template std::int64_t* contiguous<std::int64_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
+template py::array checked<std::uint32_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
+template std::uint32_t* contiguous<std::uint32_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
 
 }  // namespace skrnn

@@ -27,7 +27,10 @@ enum class Access { read, write };
 
 template <class T>
 constexpr const char* dtype_name() {
-    return std::is_same_v<T, float> ? "float32" : std::is_same_v<T, double> ? "float64" : "int64";
+    return std::is_same_v<T, float>           ? "float32"
+           : std::is_same_v<T, double>        ? "float64"
+           : std::is_same_v<T, std::uint32_t> ? "uint32"
+                                              : "int64";
 }
 
 std::string describe(py::handle value);

@@ -73,6 +73,7 @@ struct Steps {
     const index_t* first;     // [steps] number of packed steps before step t
     const index_t* state_at;  // [steps + 1] where the states before step t are (after it: state_at[t + 1])
     const index_t* gate_at;   // [steps] where the slots and operands of step t are
+    index_t begin;            // steps of the call before the first of these
 };
 
 /// What one thread does of a call: all hidden units of some rows, or some hidden units of all rows. Threads that share
@@ -111,6 +112,26 @@ struct BackwardArgs {
     index_t state_rows;
     T* gates;     // read as activations, overwritten by the gradients of the pre-activations
     T* d_states;  // [n_states][rows][padded] in: of the final states; out: of the initial states
+};
+
+/// What the regularised time loop (kernels/regularized.h) is given besides: the memory of its three techniques, null
+/// where one is off. [..] stands for rows of the steps that are kept, as in `gates`.
+template <class T>
+struct Regularization {
+    // Layer normalisation. Two parts of every pre-activation are normalised: the sums of x W, and those of h U.
+    const T* norm;      // [3][n_slots][padded] gains of either part, and biases
+    T* parts[2];        // [..][n_slots][padded] normalised sums; backward leaves the gradients of the sums
+    T* inverse_scales;  // [..][n_stages][2] one over the deviation of the sums
+    T* d_norm;          // [rows][3][n_slots][padded] gradients of `norm`, added to by each row for itself
+    // Recurrent dropout.
+    const T* mask;  // [rows][padded] of the states where they enter a recurrent product
+    T* masked;      // [..][padded] h(t-1) times the mask
+    // Zoneout.
+    T zoneout;                       // probability that a state keeps its value; 0: off
+    const std::uint64_t* row_keys;   // [rows] of the random words; null: the expectation, nothing is drawn
+    std::int32_t zoneout_threshold;  // a state keeps its value where the upper 31 bits of its word are below
+    T* unzoned;                      // [n_states][unzoned_rows][padded] the states as the cell computed them
+    index_t unzoned_rows;
 };
 
 /// out[s] = bias + sum over operands and depth of a[s][offset + k] * panel[k]: rows independent of one another.
@@ -199,6 +220,9 @@ template <class T>
 struct CellKernels {
     void (*forward)(const ForwardArgs<T>&, const Share&);
     void (*backward)(const BackwardArgs<T>&, const Share&);
+    // with a share of rows, not of units
+    void (*forward_regularized)(const ForwardArgs<T>&, const Regularization<T>&, const Share&);
+    void (*backward_regularized)(const BackwardArgs<T>&, const Regularization<T>&, const Share&);
 };
 
 struct Cell {
@@ -253,6 +277,9 @@ struct KernelTable {
     const Cell* cells;
     Functions<float> f32;
     Functions<double> f64;
+    // two words for each of the counters (0, counter) to (n - 1, counter)
+    void (*random_words)(std::uint64_t key, std::uint32_t counter, index_t n, std::uint32_t* first,
+                         std::uint32_t* second);
 };
 
 }  // namespace skrnn

@@ -7,6 +7,8 @@
 #include "losses.h"
 #include "outer.h"
 #include "pooling.h"
+#include "random.h"
+#include "regularized.h"
 #include "sequence.h"
 #include "solvers.h"
 #include "transpose.h"
@@ -17,9 +19,14 @@
 namespace skrnn {
 namespace {
 
+template <class C, class T>
+constexpr CellKernels<T> cell_kernels() {
+    return {forward<C, T>, backward<C, T>, forward_regularized<C, T>, backward_regularized<C, T>};
+}
+
 template <class C>
 constexpr Cell cell() {
-    return {&C::data, {forward<C, float>, backward<C, float>}, {forward<C, double>, backward<C, double>}};
+    return {&C::data, cell_kernels<C, float>(), cell_kernels<C, double>()};
 }
 
 // One line per cell.
@@ -82,8 +89,8 @@ constexpr Functions<T> functions() {
 }
 
 constexpr KernelTable kernel_table = {
-    SKRNN_TEXT(KERNEL_ISA),         vector_bytes, row_tile,           fma_chains,
-    sizeof cells / sizeof cells[0], cells,        functions<float>(), functions<double>()};
+    SKRNN_TEXT(KERNEL_ISA), vector_bytes,        row_tile,    fma_chains, sizeof cells / sizeof cells[0], cells,
+    functions<float>(),     functions<double>(), random_words};
 
 }  // namespace
 

@@ -56,6 +56,7 @@ class TrainingState:
     """What a later fit needs to go on where this one stopped, bit for bit; plain data, so that pickles carry it."""
 
     weights: Array
+    solver_name: str
     solver: dict[str, Any]
     rng: np.random.Generator
     progress: Progress
@@ -374,7 +375,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             progress.history = {name: list(curve) for name, curve in self.history_.items()}
         if goes_on:
             self._load_weights(network, state)
-        if state is not None and state.solver["name"] == solver.name:
+        if state is not None and state.solver_name == solver.name:
             solver.load_state(state.solver)
         if partial:
             progress.epoch, progress.finished, progress.order = len(progress.history["loss"]), False, None
@@ -400,7 +401,9 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             )
             if self.warm_start or partial or not progress.finished:
                 weights = network.parameters.values.copy()
-                self._training_state = TrainingState(weights, solver.state(), rng, progress, n_samples, held_out)
+                self._training_state = TrainingState(
+                    weights, solver.name, solver.state(), rng, progress, n_samples, held_out
+                )
             else:
                 self.__dict__.pop("_training_state", None)
             network.parameters.values[:] = kept

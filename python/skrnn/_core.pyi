@@ -70,6 +70,10 @@ class RecurrentWeights:
     weight_ih : (G*H, I), C-contiguous
     weight_hh : (G*H, H), C-contiguous
     bias_ih, bias_hh : (G*H,)
+    gain_ih, gain_hh : (G*H,), or None for no layer normalisation. With them, the sums of a product with ``weight_ih``
+        or ``weight_hh`` are normalised over all the gates that it makes, then multiplied by the gains; biases follow.
+    zoneout : in [0, 1), the probability that a state keeps its value from one step to the next: drawn when recorded,
+        the expectation computed otherwise.
     training : also pack what ``Tape.backward`` needs (required by ``record``).
     """
 
@@ -81,8 +85,11 @@ class RecurrentWeights:
         weight_hh: _Float,
         bias_ih: _Float,
         bias_hh: _Float,
+        gain_ih: _Float | None = None,
+        gain_hh: _Float | None = None,
         *,
         training: bool = False,
+        zoneout: float = 0.0,
     ) -> None: ...
     @property
     def cell(self) -> str: ...
@@ -124,11 +131,17 @@ class RecurrentWeights:
         final_state: Sequence[_Float | None] | None,
         workspace: Workspace | None = None,
         checkpoint_steps: int = 0,
+        recurrent_dropout: float = 0.0,
+        key: int = 0,
     ) -> Tape:
         """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``.
 
         With ``checkpoint_steps`` = k > 0 it keeps the states before every k-th step, and the steps since the last of
         them; ``backward`` computes the others again, k at a time. The bits are the same.
+
+        ``recurrent_dropout`` in [0, 1): elements of h are dropped with that probability where they enter recurrent
+        products, the others divided by one less it; one mask for each row, the same at all steps. ``key``, a uint64:
+        decides that mask and zoneout, beside a row's index in the batch (see :func:`random_words`).
         """
 
 @final
@@ -155,6 +168,8 @@ class Tape:
         d_weight_hh: _Float,
         d_bias_ih: _Float,
         d_bias_hh: _Float,
+        d_gain_ih: _Float | None = None,
+        d_gain_hh: _Float | None = None,
         *,
         add_to_d_x: bool = False,
     ) -> None:
@@ -162,9 +177,18 @@ class Tape:
 
         ``d_output`` (N, T, H), strides as ``output``; values beyond a row's length are never read. ``d_x`` (N, T, I),
         written whole (zeros beyond each row's length), or added to with ``add_to_d_x``. ``d_state``: one writable
-        (N, H) per state. The weight gradients are overwritten. Arguments that are None are taken as zero (inputs)
-        or not computed (outputs).
+        (N, H) per state. The weight gradients are overwritten; those of the gains are wanted with layer normalisation,
+        and only then. Other arguments that are None are taken as zero (inputs) or not computed (outputs).
         """
+
+def random_words(key: int, counter: int, out: NDArray[np.uint32]) -> None:
+    """Write the words of Threefry-2x32-13 at the counters (i, counter), 0 <= i < n, into ``out`` (2, n).
+
+    What ``record`` draws. The key of row n: the words n (low, high) of its ``key`` at counter 2**32 - 1. From that:
+    recurrent dropout of unit u by the first word u at counter 2**32 - 1; zoneout of state k at the s-th step that the
+    row takes by word k of u at counter s. What has probability p happens where a word's upper 31 bits are below
+    ``int(p * 2**31)``.
+    """
 
 def dense_forward(x: _Float, weight: _Float, bias: _Float | None, out: _Float) -> None:
     """``out = x @ weight.T + bias``: x (N, I), weight (O, I), bias (O,), out (N, O); rows independent bit for bit."""

@@ -6,7 +6,7 @@ weights are packed for the processor once, which any number of threads may call.
 """
 
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
-from skrnn.nn.dropout import Dropout
+from skrnn.nn.dropout import Dropout, RecurrentMasks
 from skrnn.nn.embedding import Embedding, EmbeddingGradients, EmbeddingTape
 from skrnn.nn.initializers import glorot_uniform, orthogonal
 from skrnn.nn.losses import (
@@ -55,6 +55,7 @@ __all__ = [
     "RMSprop",
     "Recurrent",
     "RecurrentGradients",
+    "RecurrentMasks",
     "RecurrentTape",
     "SequenceNetwork",
     "Solver",

@@ -11,9 +11,9 @@ import numpy as np
 from skrnn import _core
 from skrnn.nn._checks import Array, check_dtype, check_lengths, check_size
 from skrnn.nn.dense import Dense
-from skrnn.nn.embedding import Embedding
+from skrnn.nn.embedding import Embedding, d_embed, embed
 from skrnn.nn.parameters import Layer, Parameters, read_only_copies
-from skrnn.nn.pooling import Pooling
+from skrnn.nn.pooling import Pooling, PoolingConfig, PoolingSaved
 from skrnn.nn.recurrent import (
     FrozenRecurrent,
     Lengths,
@@ -149,8 +149,8 @@ class SequenceNetwork:
     def freeze(self) -> FrozenSequenceNetwork:
         """Return an immutable copy of the network as it is now, packed for fast calls."""
         padding_idx = None if self.embedding is None else self.embedding.padding_idx
-        kind = "last" if self.pooling is None else self.pooling.kind
-        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views, kind, padding_idx)
+        pooling = None if self.pooling is None else self.pooling.config
+        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views, pooling, padding_idx)
 
 
 class SequencePass:
@@ -160,7 +160,7 @@ class SequencePass:
         self._config = network.recurrent.config
         self._dropout = network.recurrent.dropout
         self._embedding = network.embedding
-        self._pooling = network.pooling
+        self._pooling = None if network.pooling is None else network.pooling.config
         self._tbptt_steps = network.tbptt_steps
         self._scratch = scratch
         views, gradient_views = network.parameters.views, gradients.views
@@ -178,7 +178,7 @@ class SequencePass:
         self._tokens: tuple[Array, Lengths]
         self._embedded: Array | None = None
         self._features: Array
-        self._saved: Any = None
+        self._saved: PoolingSaved
 
     def run(self, x: Array, lengths: Lengths) -> Array:
         """Return the outputs (N, K); nothing is kept or dropped."""
@@ -229,8 +229,8 @@ class SequencePass:
             self._backward_pieces(d_top, d_x)
         if d_x is not None:
             assert self._embedding is not None
-            padding_idx = -1 if self._embedding.padding_idx is None else self._embedding.padding_idx
-            _core.embedding_backward(*self._tokens, d_x, padding_idx, self._gradient_views[f"{EMBEDDING}weight"])
+            d_weight = self._gradient_views[f"{EMBEDDING}weight"]
+            d_embed(*self._tokens, d_x, self._embedding.padding_idx, d_weight)
         self._tapes = []
 
     # ---- Truncated backpropagation through time ----------------------------------------------------------------------
@@ -309,13 +309,13 @@ class SequencePass:
             return x
         tokens = np.ascontiguousarray(x[:, :, 0])
         embedded = self._scratch.empty("embedded", (*tokens.shape, self._config.input_size))
-        _core.embedding_forward(tokens, lengths, self._views[f"{EMBEDDING}weight"], embedded)
+        embed(tokens, lengths, self._views[f"{EMBEDDING}weight"], embedded)
         self._tokens, self._embedded = (tokens, lengths), embedded
         return embedded
 
     def _pooling_weights(self, views: Mapping[str, Array]) -> Mapping[str, Array]:
         assert self._pooling is not None
-        return {name: views[f"{POOLING}{name}"] for name in self._pooling.weights}
+        return {name: views[f"{POOLING}{name}"] for name in self._pooling.shapes()}
 
     def _top(self, features: Array) -> Array:
         output = self._scratch.empty("head", (len(features), len(self._head[1])))
@@ -346,8 +346,8 @@ class FrozenSequenceNetwork:
     ----------
     config : RecurrentConfig
         The architecture of the recurrent layers.
-    pooling : {"last", "mean", "max", "attention"}
-        What becomes of the time steps.
+    pooling : PoolingConfig or None
+        What becomes of the time steps; None takes the last state.
     padding_idx : int or None
         The token whose embedding is zero.
     weights : mapping of str to ndarray
@@ -360,7 +360,7 @@ class FrozenSequenceNetwork:
         self,
         config: RecurrentConfig,
         weights: Mapping[str, Array],
-        pooling: str = "last",
+        pooling: PoolingConfig | None = None,
         padding_idx: int | None = None,
     ) -> None:
         self.config = config
@@ -371,11 +371,8 @@ class FrozenSequenceNetwork:
         others = read_only_copies(weights, (name for name in weights if name.startswith((HEAD, EMBEDDING, POOLING))))
         self._head = others[f"{HEAD}weight"], others[f"{HEAD}bias"]
         self._embedding = others.get(f"{EMBEDDING}weight")
-        self._pooling = None
-        self._pooling_weights: Mapping[str, Array] = {}
-        if pooling != "last":
-            self._pooling = Pooling(pooling, config.output_size, dtype=self.dtype)
-            self._pooling_weights = {name: others[f"{POOLING}{name}"] for name in self._pooling.weights}
+        names = () if pooling is None else pooling.shapes()
+        self._pooling_weights = {name: others[f"{POOLING}{name}"] for name in names}
         self.weights: Mapping[str, Array] = MappingProxyType({**self._recurrent.weights, **others})
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -391,16 +388,16 @@ class FrozenSequenceNetwork:
         if self._embedding is not None:
             embedded = np.empty((*X.shape[:2], self._embedding.shape[1]), self.dtype)
             lengths = check_lengths(lengths, *X.shape[:2])
-            _core.embedding_forward(np.ascontiguousarray(X[:, :, 0]), lengths, self._embedding, embedded)
+            embed(np.ascontiguousarray(X[:, :, 0]), lengths, self._embedding, embedded)
             X = embedded
-        if self._pooling is None:
+        if self.pooling is None:
             _, state = self._recurrent.forward(X, lengths, return_output=False)
             return last_features(self.config, state)
         output, _ = self._recurrent.forward(X, lengths)
         assert output is not None
         lengths = check_lengths(lengths, *X.shape[:2])
         scratch = Scratch(self.dtype, _core.Workspace())
-        return self._pooling.pool(output, lengths, self._pooling_weights, scratch)[0]
+        return self.pooling.pool(output, lengths, self._pooling_weights, scratch)[0]
 
     def forward(self, X: Array, lengths: Any = None) -> Array:
         """Return the output of each row.
