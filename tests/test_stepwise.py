@@ -162,6 +162,10 @@ def test_data_frames_reach_the_transformer(library: str) -> None:
         frames.DataFrame({"speed": [3.0], "gear": ["low"]}),
     ]
     columns = ColumnTransformer([("scale", MinMaxScaler(), ["speed"]), ("encode", OneHotEncoder(), ["gear"])])
+    try:
+        columns.fit(X[0])
+    except AttributeError:
+        pytest.skip(f"this scikit-learn does not read this {library}")
     stepwise = Stepwise(columns)
     got = stepwise.fit_transform(X)
     assert [x.tolist() for x in got] == [[[0, 0, 1], [0.5, 1, 0]], [[1, 0, 1]]]
