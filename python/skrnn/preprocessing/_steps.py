@@ -245,7 +245,7 @@ def _concatenate_frames(X: Sequence[Any], name: str) -> Any:
             raise ValueError(
                 f"{name}[{k}] has other columns than {name}[0]: expected {columns}, got {list(frame.columns)}."
             )
-    return frames[0].to_native() if len(frames) == 1 else nw.concat(frames, how="vertical").to_native()
+    return nw.maybe_reset_index(nw.concat(frames, how="vertical")).to_native()
 
 
 def _kind(item: Any) -> str:

@@ -24,7 +24,8 @@ def _inner_has(method: str) -> Callable[[Any], bool]:
     """Whether the transformer has ``method``; if not, Stepwise has not either, and the error is the transformer's."""
 
     def check(stepwise: Stepwise) -> bool:
-        getattr(stepwise._inner, method)
+        inner = stepwise._inner if method == "partial_fit" else getattr(stepwise, "transformer_", stepwise._inner)
+        getattr(inner, method)
         return True
 
     return check
@@ -97,9 +98,7 @@ class Stepwise(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
 
     @property
     def _inner(self) -> Any:
-        """The transformer: fitted, or as it would be fitted."""
-        if hasattr(self, "transformer_"):
-            return self.transformer_
+        """What the next fit would clone."""
         return StandardScaler() if self.transformer is None else self.transformer
 
     def __sklearn_tags__(self) -> Any:
@@ -279,7 +278,7 @@ class Stepwise(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
 
     def _begin_fit(self, X: Any) -> tuple[Steps, Any]:
         """Return the steps of ``X`` and a transformer to fit."""
-        inner = StandardScaler() if self.transformer is None else self.transformer
+        inner = self._inner
         if isinstance(inner, type) or not all(hasattr(inner, method) for method in ("fit", "transform")):
             raise TypeError(
                 "The 'transformer' parameter of Stepwise must be None or an instance with the methods fit and "

@@ -241,7 +241,7 @@ class Tokenizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  #
         special = self._special()
         if len(set(special)) < len(special):
             raise ValueError(f"padding, unknown, begin and end must be different tokens, got {special}.")
-        if isinstance(X, (str, bytes, Mapping)) or not hasattr(X, "__iter__") or np.ndim(getattr(X, "shape", 0)) > 1:
+        if isinstance(X, (str, bytes, Mapping)) or not hasattr(X, "__iter__"):
             raise TypeError(f"X must be a list of texts, got {type(X).__name__}: {X!r:.60}. One text alone is [text].")
         if len(getattr(X, "shape", (0,))) != 1:
             raise ValueError(f"X must be a list of texts or a 1-D array or series, got shape {X.shape}.")
