@@ -107,13 +107,14 @@ def sequences_from_frame(
     if frame.shape[0] == 0:
         raise ValueError("df must have at least one row, got none.")
 
-    sequence = _number_by_appearance([_codes(frame, name, "by") for name in by_names])
-    rows = np.lexsort([*(_codes(frame, name, "order") for name in reversed(order_names)), sequence])
+    by_values = [_complete(frame, name, "by") for name in by_names]
+    sequence = _number_by_appearance(by_values)
+    rows = np.lexsort([*(_ranks(frame, name) for name in reversed(order_names)), sequence])
     ends = np.bincount(sequence).cumsum()
     starts = np.concatenate([[0], ends[:-1]])
     firsts = rows[starts]
 
-    ids = [frame[name].to_numpy()[firsts] for name in by_names]
+    ids = [values[firsts] for values in by_values]
     if as_frames:
         table = frame.select(names)[rows]
         X = [table[int(start) : int(end)].to_native() for start, end in zip(starts, ends, strict=True)]
@@ -139,31 +140,34 @@ def _check_names(frame: Any, names: str | list[str], argument: str) -> list[str]
     return found
 
 
-def _codes(frame: Any, name: str, argument: str) -> NDArray[np.int64]:
-    """Return for each row the rank of its value among those of the column."""
-    values = frame[name].to_numpy()
+def _complete(frame: Any, name: str, argument: str) -> Array:
+    """Return a column as an array; none of its values may be missing."""
+    values = np.asarray(frame[name].to_numpy())
     missing = np.asarray(frame[name].is_null().to_numpy(), dtype=bool) | np.asarray(values != values, dtype=bool)
     if missing.any():
         raise ValueError(
             f"Column {name!r} ({argument}) must have a value in every row, got none in row {missing.argmax()}."
         )
+    return values
+
+
+def _ranks(frame: Any, name: str) -> NDArray[np.int64]:
+    """Return for each row the rank of its value among those of the column."""
     try:
-        return np.asarray(np.unique(values, return_inverse=True)[1], dtype=np.int64).reshape(-1)
+        ranks = np.unique(_complete(frame, name, "order"), return_inverse=True)[1]
     except TypeError as error:
-        raise TypeError(
-            f"Column {name!r} ({argument}) must hold values of one type that can be sorted: {error}"
-        ) from error
+        raise TypeError(f"Column {name!r} (order) must hold values of one type that can be sorted: {error}") from error
+    return np.asarray(ranks, dtype=np.int64).reshape(-1)
 
 
-def _number_by_appearance(codes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _number_by_appearance(columns: list[Array]) -> NDArray[np.int64]:
     """Return for each row the number of its sequence: 0 for that of the first row, and so on."""
-    joint = codes[0]
-    for more in codes[1:]:
-        joint = np.unique(joint * (more.max() + 1) + more, return_inverse=True)[1].reshape(-1)
-    _, firsts, joint = np.unique(joint, return_index=True, return_inverse=True)
-    rank = np.empty(len(firsts), dtype=np.int64)
-    rank[np.argsort(firsts)] = np.arange(len(firsts))
-    return rank[joint.reshape(-1)]
+    numbers: dict[Any, int] = {}
+    rows = columns[0].tolist() if len(columns) == 1 else zip(*(column.tolist() for column in columns), strict=True)
+    try:
+        return np.array([numbers.setdefault(key, len(numbers)) for key in rows], dtype=np.int64)
+    except TypeError as error:
+        raise TypeError(f"The columns named by must hold numbers, strings or other keys: {error}") from error
 
 
 def _values(frame: Any, names: list[str], *, must_be_numbers: bool) -> Array:

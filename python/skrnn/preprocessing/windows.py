@@ -133,12 +133,12 @@ class SlidingWindows(BaseEstimator):
                 f"At least one of the series must have {reach} steps (window, gap and horizon), got "
                 f"{max(len(item) for item in items)} in the longest."
             )
-        views = [item for item, count in zip(items, counts, strict=True) if count]
-        X = np.concatenate([_view(item, self.window)[: len(item) - reach + 1 : self.stride] for item in views])
+        long = [item for item, count in zip(items, counts, strict=True) if count]
+        X = _cut_each([item[: len(item) - reach + self.window] for item in long], self.window, self.stride)
         y = None
         if self.horizon:
             after = self.window + self.gap
-            y = np.concatenate([_view(item[after:, targets], self.horizon)[:: self.stride] for item in views])
+            y = _cut_each([item[after:, targets] for item in long], self.horizon, self.stride)
             y = y.squeeze(axis=tuple(axis for axis in (1, 2) if y.shape[axis] == 1))
         groups = np.repeat(np.arange(len(items), dtype=np.int64), counts)
         return Windows(X, y, groups, np.concatenate(starts).astype(np.int64))
@@ -205,9 +205,12 @@ class SlidingWindows(BaseEstimator):
         return found
 
 
-def _view(item: Array, length: int) -> Array:
-    """Return all windows (n, length, F) of a series (T, F), which share its memory."""
-    return np.lib.stride_tricks.sliding_window_view(item, length, axis=0).transpose(0, 2, 1)
+def _cut_each(items: list[Array], length: int, stride: int) -> Array:
+    """Return all windows (n, length, F) of series (T, F), one series after the other."""
+    n_features = items[0].shape[1]
+    # A window is one piece of memory, and copied as such.
+    flat = [np.lib.stride_tricks.sliding_window_view(item.reshape(-1), length * n_features) for item in items]
+    return np.concatenate([view[:: stride * n_features] for view in flat]).reshape(-1, length, n_features)
 
 
 def _columns(item: Any) -> list[Any] | None:
