@@ -272,7 +272,7 @@ def test_stub_and_functions_have_the_same_arguments() -> None:
 
 
 def test_public_names() -> None:
-    for module in (skrnn, skrnn.nn):
+    for module in (skrnn, skrnn.nn, skrnn.preprocessing):
         for name in module.__all__:
             assert hasattr(module, name)
         assert list(module.__all__) == sorted(set(module.__all__), key=_isort_key)

@@ -27,6 +27,7 @@ __all__ = [
     "__version__",
     "get_num_threads",
     "nn",
+    "preprocessing",
     "set_num_threads",
     "show_versions",
     "testing",
@@ -37,7 +38,7 @@ _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
 }
-_LAZY_MODULES = ("nn", "testing")
+_LAZY_MODULES = ("nn", "preprocessing", "testing")
 
 
 def __getattr__(name: str) -> Any:
