@@ -25,7 +25,10 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "__version__",
+    "datasets",
     "get_num_threads",
+    "inspection",
+    "metrics",
     "nn",
     "set_num_threads",
     "show_versions",
@@ -37,7 +40,7 @@ _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
 }
-_LAZY_MODULES = ("nn", "testing")
+_LAZY_MODULES = ("datasets", "inspection", "metrics", "nn", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ weights are packed for the processor once, which any number of threads may call.
 
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
 from skrnn.nn.dropout import Dropout
+from skrnn.nn.gradient_flow import GradientFlow, gradient_flow
 from skrnn.nn.initializers import glorot_uniform, orthogonal
 from skrnn.nn.losses import log_softmax, softmax, softmax_cross_entropy, squared_error
 from skrnn.nn.network import FrozenSequenceNetwork, SequenceNetwork
@@ -26,6 +27,7 @@ __all__ = [
     "Dropout",
     "FrozenRecurrent",
     "FrozenSequenceNetwork",
+    "GradientFlow",
     "Layer",
     "Parameters",
     "RMSprop",
@@ -36,6 +38,7 @@ __all__ = [
     "Solver",
     "Trainer",
     "glorot_uniform",
+    "gradient_flow",
     "log_softmax",
     "orthogonal",
     "softmax",
