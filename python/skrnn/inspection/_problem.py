@@ -90,7 +90,7 @@ def _encode(estimator: Any, y: Any) -> Array:
     classes = estimator.classes_
     unknown = ~np.isin(labels, classes)
     if unknown.any():
-        raise ValueError(f"y must hold labels seen in fit, {list(classes)}, got {labels[unknown][0]!r}")
+        raise ValueError(f"y must hold labels seen in fit, {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
     codes: Array = np.searchsorted(classes, labels)
     return codes
 

@@ -89,8 +89,8 @@ class GradientFlowDisplay:
 
     @property
     def clip_factor(self) -> float:
-        """By what clipping multiplies the gradient."""
-        if self.max_grad_norm is None or self.weight_grad_norm <= self.max_grad_norm:
+        """By what clipping multiplies the gradient; 1 also where that is not finite, since nothing then helps."""
+        if self.max_grad_norm is None or not self.max_grad_norm < self.weight_grad_norm < math.inf:
             return 1.0
         return self.max_grad_norm / self.weight_grad_norm
 
@@ -282,7 +282,8 @@ class GradientFlowDisplay:
                 style |= {"linestyle": "--", "color": self.lines_[-1].get_color()}
                 lines = lines * self.clip_factor
                 self.clipped_lines_ += _plot_lines(ax, steps, lines, ", ".join(parts), style | line_kw)
-        ax.set_yscale("log")
+        if any(np.nanmax(line.get_ydata(), initial=0.0) > 0 for line in self.lines_):  # zeros alone have no logarithm
+            ax.set_yscale("log")
         ax.set(
             xlabel="time step, counted from the end" if align == "end" else "time step $t$",
             ylabel=r"norm of the loss's gradient, $\|\partial L / \partial h_t\|$",
@@ -308,7 +309,7 @@ def _norm_of_mean(flow: GradientFlow, problem: Problem) -> float:
     """Return the norm of the gradient of the mean loss for all weights together."""
     arrays = [*flow.weights.values(), *problem.d_head.values()]
     # Scaled by the largest: squares of an exploded gradient overflow.
-    largest = max(float(np.abs(array).max()) for array in arrays)
+    largest = float(np.max([np.abs(array).max() for array in arrays]))
     if largest == 0.0 or not math.isfinite(largest):
         return largest
     squares = math.fsum(float(np.square(array / largest).sum()) for array in arrays)
