@@ -38,7 +38,7 @@ def main() -> None:
     from skrnn.inspection import GradientFlowDisplay
 
     X, _ = make_adding_problem(32, N_STEPS, random_state=0)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 6), layout="constrained")
 
     def show(name: str, layer: Recurrent, ax: plt.Axes, **options: object) -> None:
         display = GradientFlowDisplay.from_recurrent(layer, X, random_state=0, ax=ax, name=name, **options)
@@ -54,11 +54,13 @@ def main() -> None:
     for scale, color in ((1.0, "#E69F00"), (1.45, "#D55E00"), (1.8, "#CC79A7")):
         larger = new("rnn", "relu")
         larger.weights["weight_hh_l0"][...] *= scale
-        name = f"RNN, ReLU, weights x {scale}"
+        name = f"weights × {scale}"
         show(name, larger, right, line_kw={"color": color}, max_grad_norm=MAX_GRAD_NORM)
 
-    left.set_title("new networks: vanishing gradients, and what gates can do")
-    right.set_title("larger recurrent weights: exploding gradients, and clipping")
+    left.set_title("new networks: vanishing, and what gates can do")
+    right.set_title("RNN, ReLU with larger recurrent weights: exploding")
+    for ax in (left, right):
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize="small")
     figure.suptitle(f"How a gradient of norm 1 at step {N_STEPS} flows back, mean of {len(X)} sequences")
     figure.savefig(output, dpi=120)
     print(f"plot saved to {output}")

@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("cpp/**/*.md")])
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/user_guide.md"])
+PROGRAMS = [ROOT / "README.md", ROOT / "docs" / "user_guide.md", *sorted(ROOT.glob("docs/guide/*.md"))]
+
+
+@pytest.mark.parametrize("page", [page.relative_to(ROOT).as_posix() for page in PROGRAMS])
 def test_programs_run(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / page).read_text(encoding="utf-8")
