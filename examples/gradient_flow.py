@@ -54,7 +54,7 @@ def main() -> None:
     for scale, color in ((1.0, "#E69F00"), (1.45, "#D55E00"), (1.8, "#CC79A7")):
         larger = new("rnn", "relu")
         larger.weights["weight_hh_l0"][...] *= scale
-        name = f"weights × {scale}"
+        name = f"weights x {scale}"
         show(name, larger, right, line_kw={"color": color}, max_grad_norm=MAX_GRAD_NORM)
 
     left.set_title("new networks: vanishing, and what gates can do")

@@ -68,8 +68,8 @@ def test_gradient_flow(tmp_path: Path) -> None:
     assert arrives("RNN, ReLU") < 1e-12
     assert arrives("LSTM") > 10 * arrives("RNN, tanh")
     assert arrives("GRU, gates open") > 0.01
-    assert arrives("weights × 1.8") > 1e12
-    assert number(r"× 1.8:.*, ([\d.e+-]+) clipped", shown) < 1
+    assert arrives("weights x 1.8") > 1e12
+    assert number(r"x 1.8:.*, ([\d.e+-]+) clipped", shown) < 1
     assert has_picture(tmp_path)
 
 
