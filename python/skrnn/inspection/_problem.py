@@ -30,8 +30,10 @@ class Problem:
     """(N, T, I)"""
     lengths: NDArray[np.int64] | None
     """(N,)"""
-    d_features: Array
-    """Gradient for the last ``h`` of the top layer, (N, H)."""
+    d_features: Array | None
+    """Gradient for the last ``h`` of the top layer, (N, H), where the loss reads it."""
+    d_output: Array | None
+    """Gradient for the output of every step, (N, T, H), where the loss reads that."""
     d_head: Mapping[str, Array]
     """Gradients for the weights above the recurrent layers."""
 
@@ -73,7 +75,7 @@ def problem_of_estimator(estimator: Any, X: Any, y: Any) -> Problem:
         _, d_output = squared_error(tape.output, target)
         d_output /= target.shape[1]  # the mean over outputs, as in training
     gradients = tape.backward(d_output)
-    return Problem(recurrent, x, lengths, gradients.X, gradients.weights)
+    return Problem(recurrent, x, lengths, gradients.X, None, gradients.weights)
 
 
 def _encode(estimator: Any, y: Any) -> Array:

@@ -206,12 +206,14 @@ class GradientFlowDisplay:
             directions = generator(random_state).standard_normal((len(x), layers.config.hidden_size))
             d_features = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         d_features = np.asarray(d_features, dtype=DTYPE)
-        display = cls._of_problem(Problem(layers, x, lengths, d_features, {}), max_grad_norm, name)
+        display = cls._of_problem(Problem(layers, x, lengths, d_features, None, {}), max_grad_norm, name)
         return display.plot(ax=ax, layer=layer, samples=samples, align=align, line_kw=line_kw)
 
     @classmethod
     def _of_problem(cls, problem: Problem, max_grad_norm: float | None, name: str | None) -> Self:
-        flow = gradient_flow(problem.recurrent, problem.X, problem.d_features, problem.lengths)
+        flow = gradient_flow(
+            problem.recurrent, problem.X, problem.d_features, problem.lengths, d_output=problem.d_output
+        )
         if name is None:
             name = problem.recurrent.config.cell
         return cls(
