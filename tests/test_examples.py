@@ -70,6 +70,23 @@ def test_surnames(tmp_path: Path) -> None:
     assert has_picture(tmp_path)
 
 
+def test_gradient_flow(tmp_path: Path) -> None:
+    """What the picture is to show: which gradients vanish, explode, and arrive."""
+    pytest.importorskip("matplotlib")
+    shown = run("gradient_flow.py", tmp_path)
+
+    def arrives(name: str) -> float:
+        return number(rf"(?m)^{re.escape(name)}: +([\d.e+-]+)", shown)
+
+    assert arrives("RNN, tanh") < 1e-4
+    assert arrives("RNN, ReLU") < 1e-12
+    assert arrives("LSTM") > 10 * arrives("RNN, tanh")
+    assert arrives("GRU, gates open") > 0.01
+    assert arrives("weights x 1.8") > 1e12
+    assert number(r"x 1.8:.*, ([\d.e+-]+) clipped", shown) < 1
+    assert has_picture(tmp_path)
+
+
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {

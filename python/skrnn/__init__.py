@@ -25,7 +25,11 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "__version__",
+    "callbacks",
+    "datasets",
     "get_num_threads",
+    "inspection",
+    "metrics",
     "nn",
     "preprocessing",
     "set_num_threads",
@@ -38,7 +42,7 @@ _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
 }
-_LAZY_MODULES = ("nn", "preprocessing", "testing")
+_LAZY_MODULES = ("callbacks", "datasets", "inspection", "metrics", "nn", "preprocessing", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ weights are packed for the processor once, which any number of threads may call.
 from skrnn.nn.dense import Dense, DenseGradients, DenseTape
 from skrnn.nn.dropout import Dropout, RecurrentMasks
 from skrnn.nn.embedding import Embedding, EmbeddingGradients, EmbeddingTape
+from skrnn.nn.gradient_flow import GradientFlow, gradient_flow
 from skrnn.nn.initializers import glorot_uniform, orthogonal
 from skrnn.nn.losses import (
     absolute_error,
@@ -44,6 +45,7 @@ __all__ = [
     "EmbeddingTape",
     "FrozenRecurrent",
     "FrozenSequenceNetwork",
+    "GradientFlow",
     "Layer",
     "NAdam",
     "Parameters",
@@ -63,6 +65,7 @@ __all__ = [
     "absolute_error",
     "binary_cross_entropy",
     "glorot_uniform",
+    "gradient_flow",
     "huber",
     "log_softmax",
     "make_schedule",
