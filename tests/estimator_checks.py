@@ -54,10 +54,12 @@ CHECKED = (
 
 # Checks that scikit-learn makes of its own estimators but not of others'. Not all versions have all of them.
 MORE_CHECKS = ("check_dataframe_column_names_consistency",)
-MORE_CHECKS_OF_TRANSFORMERS = (
+MORE_CHECKS_OF_NAMES = (
     "check_get_feature_names_out_error",
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
+)
+MORE_CHECKS_OF_OUTPUT = (
     "check_set_output_transform",
     "check_set_output_transform_pandas",
     "check_global_output_transform_pandas",
@@ -69,8 +71,10 @@ MORE_CHECKS_OF_TRANSFORMERS = (
 def more_checks(estimator: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
     """Yield what ``estimator_checks_generator`` leaves out, in its form."""
     names = [*MORE_CHECKS]
-    if hasattr(estimator, "transform") and hasattr(estimator, "get_feature_names_out"):
-        names += MORE_CHECKS_OF_TRANSFORMERS
+    if hasattr(estimator, "get_feature_names_out"):
+        names += MORE_CHECKS_OF_NAMES
+    if hasattr(estimator, "set_output"):
+        names += MORE_CHECKS_OF_OUTPUT
     for name in names:
         if hasattr(scikit_learn, name):
             yield estimator, partial(getattr(scikit_learn, name), type(estimator).__name__)

@@ -211,7 +211,7 @@ def test_honest_estimators_pass(estimator: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkipTestWarning)
         results = check_sequence_estimator(estimator)
-    assert len(results) > 40
+    assert len(results) > 35
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert sum(result["status"] == "skipped" for result in results) <= 4
 
@@ -225,7 +225,7 @@ def items(X: Any) -> bool:
     return isinstance(X, list) and isinstance(X[0], np.ndarray)
 
 
-class NoTag(Nearest):
+class NoTag(Mean):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = False
@@ -404,7 +404,7 @@ class DropsImaginaryParts(Nearest):
 
 class ReadsStrings(Nearest):
     def look(self, X: Any) -> Any:
-        return [np.asarray(x, dtype=float) if np.ndim(x) == 2 else x for x in X]
+        return [np.char.str_len(x) if getattr(x, "dtype", np.dtype(float)).kind == "U" else x for x in X]
 
 
 class StumblesOverSparse(Nearest):

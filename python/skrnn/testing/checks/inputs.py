@@ -361,17 +361,17 @@ def check_complex_data(name: str, estimator: Any) -> None:
 
 @checks(validates, takes_numbers_only)
 def check_strings(name: str, estimator: Any) -> None:
-    """Strings are refused, also those that spell numbers."""
+    """Words are refused."""
     X, y = problem(estimator)
     wrong = {
-        "a list of arrays of strings": [x.astype(str) for x in X],
-        "a list of lists of strings": [x.astype(str).tolist() for x in X],
-        "a 3-D array of strings": equal(X).astype(str),
-        "a list of strings": ["word"] * len(X),
+        "a list of arrays of words": [np.full(x.shape, "word") for x in X],
+        "a list of lists of words": [np.full(x.shape, "word").tolist() for x in X],
+        "a 3-D array of words": np.full(equal(X).shape, "word"),
+        "a list of words": ["word"] * len(X),
     }
     for form, sequences in wrong.items():
         for what, function in _fit_and_ask(estimator, X, y):
-            with refuses(f"{name}.{what} of {form}", "string|number", kinds=(TypeError, ValueError)):
+            with refuses(f"{name}.{what} of {form}", "string|number|str", kinds=(TypeError, ValueError)):
                 function(sequences)
 
 
@@ -394,9 +394,9 @@ def check_too_many_dimensions(name: str, estimator: Any) -> None:
     for what, function in _fit_and_ask(estimator, X, y):
         with refuses(f"{name}.{what} of a 4-D array", r"\b(4|dim)"):
             function(equal(X)[..., np.newaxis])
-        with refuses(f"{name}.{what} of a list of 3-D arrays", r"\b(3|dim)"):
+        with refuses(f"{name}.{what} of a list of 3-D arrays", r"\b(3|dim|shape)"):
             function([x[..., np.newaxis] for x in X])
-        with refuses(f"{name}.{what} of a list of numbers", "[Rr]eshape|[Ee]xpected"):
+        with refuses(f"{name}.{what} of a list of numbers", "[Rr]eshape|[Ee]xpected|shape"):
             function([1.0] * len(X))
 
 

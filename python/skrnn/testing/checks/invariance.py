@@ -127,5 +127,6 @@ def check_fit_one_feature(name: str, estimator: Any) -> None:
         f"{name}.n_features_in_ is {other.n_features_in_} after a list of 1-D arrays, not 1"
     )
     got = answers(other, flat)
-    if all(rows[0].ndim < 2 for rows in got.values()):  # answers for each step may be 1-D as the sequences are
-        assert_same_bits(got, want, f"of {name} for 1-D sequences instead of (n_timesteps, 1)")
+    for method, rows in got.items():  # an answer for each step may have one axis, as the sequences have
+        got[method] = [row.reshape(wanted.shape) for row, wanted in zip(rows, want[method], strict=True)]
+    assert_same_bits(got, want, f"of {name} for 1-D sequences instead of (n_timesteps, 1)")
