@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
+from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from estimator_checks import CHECKED, Checked, more_checks
+import estimator_checks
+from estimator_checks import CHECKED, Checked, more_checks, report
+from skrnn import RNNClassifier
 from skrnn.testing import sequence_checks
 
 ESTIMATORS = [checked.estimator for checked in CHECKED]
@@ -58,6 +61,7 @@ def test_more_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) 
     [
         param
         for checked in CHECKED
+        if checked.least_of_sequences
         for param in marked(sequence_checks(checked.estimator), checked.declared_of_sequences)
     ],
     ids=name,
@@ -69,6 +73,46 @@ def test_sequence_checks(estimator: Any, check: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize("checked", CHECKED, ids=str)
 def test_the_checks_were_really_collected(checked: Checked) -> None:
     """An estimator that claims to take no 2-D arrays passes by not being checked. Ours is."""
-    assert len(list(estimator_checks_generator(checked.estimator))) >= checked.least
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)
+        checks = [*estimator_checks_generator(checked.estimator), *more_checks(checked.estimator)]
+    assert len(checks) >= checked.least >= 8
     assert len(list(sequence_checks(checked.estimator))) >= checked.least_of_sequences
     assert len(checked.declared) + len(checked.declared_of_sequences) <= 2
+
+
+def result(check_name: str, status: str, *, expected_to_fail: bool = False) -> dict[str, Any]:
+    return {"check_name": check_name, "status": status, "exception": None, "expected_to_fail": expected_to_fail}
+
+
+def test_the_program_tells_right_from_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    fine = [
+        result("check_a", "passed"),
+        result("check_b", "xfail", expected_to_fail=True),
+        result("check_c", "skipped"),
+    ]
+    assert report("checks", fine, {"check_b": "a reason"}, least=1) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "checks: 1 passed, 1 declared, 1 skipped, 0 failed"
+    assert "check_b: a reason" in lines[1]
+    assert "check_c" in lines[2]
+    assert len(report("checks", fine, {"check_b": "a reason"}, least=2)) == 1, "too few"
+    assert len(report("checks", [*fine, result("check_d", "failed")], {"check_b": ""}, least=1)) == 1
+    assert len(report("checks", [result("check_b", "passed", expected_to_fail=True)], {"check_b": ""}, least=1)) == 1
+    assert len(report("checks", fine, {"check_b": "", "check_e": "gone"}, least=1)) == 1
+
+
+def test_the_program_fails_where_a_check_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Forgetful(RNNClassifier):
+        def fit(self, X: Any, y: Any) -> Any:
+            super().fit(X, y)
+
+    quick = Forgetful("rnn", 2, max_iter=1, tol=None, random_state=0)
+    monkeypatch.setattr(estimator_checks, "CHECKED", (Checked(quick, least=1, least_of_sequences=1),))
+    assert estimator_checks.main() == 1
+    out = capsys.readouterr().out
+    assert "scikit-learn" in out
+    assert "WRONG     check_estimators_fit_returns_self" in out
+    assert "WRONG     check_fit_returns_self" in out
