@@ -561,7 +561,7 @@ class Recurrent(Layer):
         dtype: DTypeLike = "float32",
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
-        if memory_steps is not None and not (isinstance(memory_steps, (int, float, np.number)) and memory_steps > 0):
+        if memory_steps is not None and not memory_steps > 0:
             raise ValueError(f"memory_steps must be a number greater than zero or None, got {memory_steps!r}")
         self.config = RecurrentConfig(
             cell,
