@@ -19,6 +19,7 @@ import numpy as np
 
 import machine
 import skrnn
+from skrnn import _core
 from skrnn.nn import Recurrent
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -66,9 +67,8 @@ def main(cell: str = "lstm", *sizes: str) -> None:
     layers = {name: layer(**options) for name, options in VARIANTS.items()}
     trained = ratios({name: training_step(one) for name, one in layers.items()})
     inferred = ratios({name: inference(one) for name, one in layers.items()})
-    print(
-        f"{cell}, N {n_rows}, T {n_steps}, I {input_size}, H {hidden_size}; {machine.cpu_name()}, {skrnn._core.get_isa()}"
-    )
+    sizes_used = f"N {n_rows}, T {n_steps}, I {input_size}, H {hidden_size}"
+    print(f"{cell}, {sizes_used}; {machine.cpu_name()}, {_core.get_isa()}")
     print("| | training step | inference |\n|---|---|---|")
     for name in VARIANTS:
         print(f"| {name} | {trained[name]:.2f} | {inferred[name]:.2f} |")

@@ -572,8 +572,8 @@ class Recurrent(Layer):
         rng = np.random.default_rng(random_state)
         info = _core.cells()[cell]
         for group in self.config.groups(self.weights):
-            weights, gains = group[: len(WEIGHTS)], group[len(WEIGHTS) :]
-            initialize_recurrent(len(info.gate_names), info.forget_gate, *weights, rng=rng)
+            weight_ih, weight_hh, bias_ih, bias_hh, *gains = group
+            initialize_recurrent(len(info.gate_names), info.forget_gate, weight_ih, weight_hh, bias_ih, bias_hh, rng)
             for gain in gains:
                 gain.fill(1.0)
         self.dropout = Dropout(dropout, int(rng.integers(2**63)), recurrent_dropout)
