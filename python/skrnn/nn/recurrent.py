@@ -579,8 +579,7 @@ class Recurrent(Layer):
         rng = np.random.default_rng(random_state)
         info = _core.cells()[cell]
         for group in self.config.groups(self.weights):
-            weights, gains = group[: len(WEIGHTS)], group[len(WEIGHTS) :]
-            weight_ih, weight_hh, bias_ih, bias_hh = weights
+            weight_ih, weight_hh, bias_ih, bias_hh, *gains = group
             initialize_recurrent(info, weight_ih, weight_hh, bias_ih, bias_hh, memory_steps=memory_steps, rng=rng)
             for gain in gains:
                 gain.fill(1.0)
