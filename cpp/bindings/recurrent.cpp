@@ -94,12 +94,7 @@ HeldCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::h
     call.steps = input.shape(1);
     call.reverse = reverse;
     call.x = sequence<const T>(x, "x", call.rows, call.steps, weights.input_size());
-    call.lengths = contiguous<std::int64_t>(lengths, "lengths", {call.rows}, Access::read);
-    if (call.lengths != nullptr)
-        for (index_t n = 0; n < call.rows; ++n)
-            if (call.lengths[n] < 0 || call.lengths[n] > call.steps)
-                throw py::value_error("lengths must be between 0 and T = " + std::to_string(call.steps) + ", got " +
-                                      std::to_string(call.lengths[n]) + " for row " + std::to_string(n));
+    call.lengths = checked_lengths(lengths, call.rows, call.steps);
     const int n_states = weights.cell().n_states;
     const index_t H = weights.hidden_size();
     held.state = states<const T>(state, "state", n_states, call.rows, H);

@@ -150,6 +150,18 @@ struct OuterArgs {
     T* sums;  // room for the chains: core/pack.h
 };
 
+/// A loss of each element; a row's is the sum over its columns, times its weight.
+template <class T>
+struct LossArgs {
+    const T* prediction;  // [rows][columns], as target and d_prediction
+    const T* target;
+    const T* weight;  // [rows]; null: 1
+    T* d_prediction;  // written; null: not wanted
+    index_t rows, columns;
+    double delta = 0;              // huber: where the parabola ends
+    const T* quantiles = nullptr;  // quantile: [columns] levels
+};
+
 /// One optimiser step on flat vectors. `scale` is what clipping leaves of the gradient.
 template <class T>
 struct SolverArgs {
@@ -161,6 +173,26 @@ struct SolverArgs {
     double momentum, beta_1, beta_2, epsilon;
     double correction_1, correction_2;  // 1 - beta^step
     bool nesterov;
+    double mu = 0, mu_next = 0, mu_product = 0;  // nadam: momentum of this step and of the next; product of all so far
+};
+
+/// Pooling over the steps of each row, which has steps first[n] .. first[n + 1] - 1 of all that really exist. A row
+/// without steps gives zeros; what lies beyond a row's steps is not read, and written as zeros.
+template <class T>
+struct PoolingArgs {
+    const index_t* first;  // [rows + 1]
+    index_t steps, features;
+    const T* x;          // [rows][steps][features]
+    T* out;              // [rows][features], written
+    const T* d_out;      // [rows][features], backward
+    T* d_x;              // [rows][steps][features], written backward
+    std::int64_t* best;  // max: [rows][features], the step that each feature comes from, -1 for none
+    // attention; `attention` and `d_attention` leave the products with `weight` to gemm and outer
+    index_t units;
+    const T* query;  // [units]
+    T* hidden;       // [packed steps][units] weight x + bias, overwritten by its tanh, backward by its gradient
+    T* alpha;        // [rows][steps], written; backward read
+    T* d_scores;     // [packed steps], written backward
 };
 
 template <class T>
@@ -187,13 +219,28 @@ struct Functions {
     // rows of d_logits are d_stride apart; with 0 they overwrite one another, for callers who want the loss alone
     double (*cross_entropy)(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t d_stride,
                             index_t rows, index_t columns);
-    double (*squared_error)(const T* prediction, const T* target, const T* weight, T* d_prediction, index_t rows,
-                            index_t columns);
+    double (*squared_error)(const LossArgs<T>&);
+    double (*absolute_error)(const LossArgs<T>&);
+    double (*huber)(const LossArgs<T>&);
+    double (*quantile)(const LossArgs<T>&);
+    double (*poisson)(const LossArgs<T>&);
+    double (*binary_cross_entropy)(const LossArgs<T>&);
     double (*sum_of_squares)(const T* x, index_t n);
     void (*sgd)(const SolverArgs<T>&);
     void (*adam)(const SolverArgs<T>&);   // decay: L2 in the gradient
     void (*adamw)(const SolverArgs<T>&);  // decay: decoupled
+    void (*nadam)(const SolverArgs<T>&);
     void (*rmsprop)(const SolverArgs<T>&);
+    void (*adagrad)(const SolverArgs<T>&);
+    // see PoolingArgs; rows [row_begin, row_end), or packed steps
+    void (*mean_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_mean_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*max_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_max_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*attention)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_attention)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_attention_units)(const PoolingArgs<T>&, index_t step_begin, index_t step_end);
+    void (*add)(const T* x, T* to, index_t n);         // to += x
     void (*multiply_add)(index_t iterations, T* out);  // the machine's peak, for the benches; fma_per_iteration each
 };
 

@@ -4,9 +4,11 @@
 #include "cell_lstm.h"
 #include "cell_mgu.h"
 #include "cell_rnn.h"
-#include "elementwise.h"
+#include "losses.h"
 #include "outer.h"
+#include "pooling.h"
 #include "sequence.h"
+#include "solvers.h"
 #include "transpose.h"
 
 #define SKRNN_TEXT_OF(x) #x
@@ -42,9 +44,41 @@ void multiply_add(index_t iterations, T* out) {
 
 template <class T>
 constexpr Functions<T> functions() {
-    return {gemm<T>,       outer<T>,   transpose<T>,     exp_array<T>,     sigmoid_array<T>,
-            tanh_array<T>, softmax<T>, cross_entropy<T>, squared_error<T>, sum_of_squares<T>,
-            sgd<T>,        adam<T>,    adamw<T>,         rmsprop<T>,       multiply_add<T>};
+    return {
+        gemm<T>,
+        outer<T>,
+        transpose<T>,
+        exp_array<T>,
+        sigmoid_array<T>,
+        tanh_array<T>,
+        // losses.h
+        softmax<T>,
+        cross_entropy<T>,
+        squared_error<T>,
+        absolute_error<T>,
+        huber<T>,
+        quantile<T>,
+        poisson<T>,
+        binary_cross_entropy<T>,
+        // solvers.h
+        sum_of_squares<T>,
+        sgd<T>,
+        adam<T>,
+        adamw<T>,
+        nadam<T>,
+        rmsprop<T>,
+        adagrad<T>,
+        // pooling.h
+        mean_pooling<T>,
+        d_mean_pooling<T>,
+        max_pooling<T>,
+        d_max_pooling<T>,
+        attention<T>,
+        d_attention<T>,
+        d_attention_units<T>,
+        add<T>,
+        multiply_add<T>,
+    };
 }
 
 constexpr KernelTable kernel_table = {

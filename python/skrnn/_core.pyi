@@ -4,7 +4,8 @@ Everything here is strict: arrays must have the dtype, shape and layout stated, 
 silently, and a mismatch raises ``ValueError`` or ``TypeError`` naming the argument. Friendly conversion is the task of
 :mod:`skrnn.nn`.
 
-Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes.
+Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes, V
+vocabulary, E embedding size, F features, A units of attention.
 """
 
 from collections.abc import Sequence
@@ -178,6 +179,69 @@ def dense_backward(
 ) -> None:
     """Gradients of ``dense_forward``; every output is overwritten."""
 
+def embedding_forward(
+    tokens: NDArray[np.int64], lengths: NDArray[np.int64] | None, weight: _Float, out: _Float
+) -> None:
+    """``out[n, t] = weight[tokens[n, t]]``: tokens (N, T), weight (V, E), out (N, T, E).
+
+    Beyond a row's length tokens are not read and ``out`` is zero. A token that is no row of ``weight`` raises.
+    """
+
+def embedding_backward(
+    tokens: NDArray[np.int64],
+    lengths: NDArray[np.int64] | None,
+    d_out: _Float,
+    padding_idx: int,
+    d_weight: _Float,
+) -> None:
+    """Gradient of ``embedding_forward`` for the whole matrix, overwritten; sums go in the order of rows and steps.
+
+    The row ``padding_idx`` stays zero; -1 for none.
+    """
+
+def mean_pooling_forward(x: _Float, lengths: NDArray[np.int64] | None, out: _Float) -> None:
+    """``out`` (N, F) = mean over each row's steps of ``x`` (N, T, F); zeros for a row without steps."""
+
+def mean_pooling_backward(d_out: _Float, lengths: NDArray[np.int64] | None, d_x: _Float) -> None:
+    """``d_x`` is written whole, zeros beyond each row's length; as by the two below."""
+
+def max_pooling_forward(x: _Float, lengths: NDArray[np.int64] | None, out: _Float, best: NDArray[np.int64]) -> None:
+    """``out`` (N, F) = largest over each row's steps, ``best`` (N, F) the first step that has it; 0, -1 without any."""
+
+def max_pooling_backward(
+    d_out: _Float, best: NDArray[np.int64], lengths: NDArray[np.int64] | None, d_x: _Float
+) -> None: ...
+def attention_pooling_forward(
+    x: _Float,
+    lengths: NDArray[np.int64] | None,
+    weight: _Float,
+    bias: _Float,
+    query: _Float,
+    hidden: _Float,
+    alpha: _Float,
+    out: _Float,
+) -> None:
+    """``out`` (N, F) = ``sum_t alpha[t] x[t]``, ``alpha`` (N, T) = softmax over each row's steps of the scores.
+
+    The score of a step is ``query . tanh(weight x[t] + bias)``: weight (A, F), bias and query (A,). ``alpha`` is
+    written whole, zeros beyond a row's length. ``hidden`` (N, T, A): room that ``backward`` wants as it was left.
+    """
+
+def attention_pooling_backward(
+    x: _Float,
+    lengths: NDArray[np.int64] | None,
+    weight: _Float,
+    query: _Float,
+    hidden: _Float,
+    alpha: _Float,
+    d_out: _Float,
+    d_x: _Float,
+    d_weight: _Float,
+    d_bias: _Float,
+    d_query: _Float,
+) -> None:
+    """Gradients of ``attention_pooling_forward``; outputs are overwritten, and ``hidden`` too: once per forward."""
+
 def softmax(logits: _Float, out: _Float) -> None:
     """Row-wise softmax of (N, C)."""
 
@@ -189,6 +253,30 @@ def softmax_cross_entropy(
 def squared_error(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
     """Sum over rows of ``weight * 0.5 * sum((prediction - target)**2)``: (N, K) both; and its gradient."""
 
+def absolute_error(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
+    """As ``squared_error``, of ``|prediction - target|``; its gradient at 0 is 0."""
+
+def huber(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None, *, delta: float
+) -> float:
+    """As ``squared_error``, of ``0.5 * e**2`` where ``|e| <= delta``, else ``delta * (|e| - delta / 2)``."""
+
+def quantile(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None, *, quantiles: _Float
+) -> float:
+    """As ``squared_error``, of ``max(q * -e, (1 - q) * e)`` with ``e = prediction - target``; its gradient at 0 is 0.
+
+    ``quantiles`` (K,): the level q of each column, in (0, 1).
+    """
+
+def poisson(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
+    """As ``squared_error``, of ``exp(prediction) - target * prediction``."""
+
+def binary_cross_entropy(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None
+) -> float:
+    """As ``squared_error``, of ``log(1 + exp(z)) - target * z`` for logits z, without overflow or cancellation."""
+
 def solver_step(
     solver: str,
     params: _Float,
@@ -198,12 +286,15 @@ def solver_step(
 ) -> float:
     """Clip the gradient by its global norm, then update ``params`` in place, in one pass.
 
-    ``solver``: "sgd", "adam", "adamw" or "rmsprop". ``params``, ``grads`` and every slot are flat and of one size.
-    ``slots``: sgd (velocity), adam and adamw (first and second moment), rmsprop (mean square, velocity).
+    ``solver``: "sgd", "adam", "adamw", "nadam", "rmsprop" or "adagrad". ``params``, ``grads`` and every slot are flat
+    and of one size. ``slots``: sgd (velocity), adam, adamw and nadam (first and second moment), rmsprop (mean square,
+    velocity), adagrad (sum of squares).
     ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped
     gradient; for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so
     many parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``,
-    ``epsilon``, ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop).
+    ``epsilon``, ``step`` (adam, adamw, nadam: 1 at the first call), ``mu``, ``mu_next``, ``mu_product`` (nadam: the
+    momentum of this step and of the next, the product of those of all steps up to this one), ``rho``, ``momentum``,
+    ``epsilon`` (rmsprop), ``epsilon`` (adagrad).
 
     Returns the norm before clipping, summed in float64 in an order that depends on the size alone. A norm that is not
     finite leaves ``params`` and the slots untouched.
