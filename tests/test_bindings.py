@@ -170,18 +170,43 @@ def call_softmax_cross_entropy() -> Call:
     )
 
 
-def call_squared_error() -> Call:
+def loss_of_elements(loss: Callable[..., float], **options: Any) -> Call:
     return Call(
-        _core.squared_error,
+        loss,
         {
             "prediction": ones(N, O),
             "target": ones(N, O),
             "weight": ones(N),
             "d_prediction": ones(N, O),
+            **options,
         },
         outputs=("d_prediction",),
         may_be_none=("weight", "d_prediction"),
     )
+
+
+def call_squared_error() -> Call:
+    return loss_of_elements(_core.squared_error)
+
+
+def call_absolute_error() -> Call:
+    return loss_of_elements(_core.absolute_error)
+
+
+def call_poisson() -> Call:
+    return loss_of_elements(_core.poisson)
+
+
+def call_binary_cross_entropy() -> Call:
+    return loss_of_elements(_core.binary_cross_entropy)
+
+
+def call_huber() -> Call:
+    return loss_of_elements(_core.huber, delta=1.0)
+
+
+def call_quantile() -> Call:
+    return loss_of_elements(_core.quantile, quantiles=np.full(O, 0.5, np.float32))
 
 
 SGD = {

@@ -35,8 +35,9 @@ void check(bool ok, const std::string& what) {
 // --------------------------------------------------------------------------------------------------------
 
 /// Everything that a result depends on and a gradient exists for.
-enum Part { weight_ih, weight_hh, bias_ih, bias_hh, inputs, state_h, state_c, n_parts };
-const char* const part_names[n_parts] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h0", "c0"};
+enum Part { weight_ih, weight_hh, bias_ih, bias_hh, inputs, state_h, state_c, gain_ih, gain_hh, n_parts };
+const char* const part_names[n_parts] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "x",
+                                         "h0",        "c0",        "gain_ih", "gain_hh"};
 
 struct Problem {
     const Cell* cell;
@@ -47,12 +48,18 @@ struct Problem {
     std::array<Vector, n_parts> value;
     Vector d_output;  // NaN beyond a row's length: must never be read
     std::array<Vector, 2> d_final;
+    Draws draws{};
+    double zoneout = 0;
 
+    bool normalizes() const { return !value[gain_ih].empty(); }
+    bool draws_something() const { return zoneout > 0 || draws.recurrent_dropout > 0; }
     index_t length(index_t n) const { return lengths.empty() ? steps : lengths[static_cast<std::size_t>(n)]; }
     std::string name() const {
         return std::string(cell->data->name) + " activation " + std::to_string(static_cast<int>(activation)) + " N " +
                std::to_string(rows) + " T " + std::to_string(steps) + " I " + std::to_string(input_size) + " H " +
-               std::to_string(hidden_size) + (lengths.empty() ? "" : " ragged") + (reverse ? " reverse" : "") + ": ";
+               std::to_string(hidden_size) + (lengths.empty() ? "" : " ragged") + (reverse ? " reverse" : "") +
+               (normalizes() ? " norm" : "") + (zoneout > 0 ? " zoneout" : "") +
+               (draws.recurrent_dropout > 0 ? " dropout" : "") + ": ";
     }
 };
 
@@ -65,7 +72,7 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
                      bool reverse, Draw draw) {
     const CellData& data = *cell.data;
     const index_t N = sizes.rows, T = sizes.steps, I = sizes.input_size, H = sizes.hidden_size;
-    Problem p{&cell, activation, N, T, I, H, std::move(lengths), reverse, {}, {}, {}};
+    Problem p{&cell, activation, N, T, I, H, std::move(lengths), reverse, {}, {}, {}, {}, 0};
     const auto vector = [&](index_t size) {
         Vector v(static_cast<std::size_t>(size));
         for (double& x : v) x = draw();
@@ -78,7 +85,9 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
                vector(G * H),
                vector(N * T * I),
                vector(N * H),
-               vector(data.n_states > 1 ? N * H : 0)};
+               vector(data.n_states > 1 ? N * H : 0),
+               {},
+               {}};
     p.d_output = vector(N * T * H);
     p.d_final = {vector(N * H), vector(data.n_states > 1 ? N * H : 0)};
     const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -88,6 +97,17 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
         std::fill(from(p.value[inputs], I), to(p.value[inputs], I), nan);
         std::fill(from(p.d_output, H), to(p.d_output, H), nan);
     }
+    return p;
+}
+
+/// The problem with some of the techniques on.
+template <class Draw>
+Problem regularized(Problem p, bool normalizes, double zoneout, double recurrent_dropout, Draw draw) {
+    if (normalizes)
+        for (const Part gain : {gain_ih, gain_hh})
+            for (std::size_t i = 0; i < p.value[bias_ih].size(); ++i) p.value[gain].push_back(1 + 0.3 * draw());
+    p.zoneout = zoneout;
+    p.draws = {recurrent_dropout, 0x123456789abcdef};
     return p;
 }
 
@@ -119,9 +139,10 @@ Result<T> run(const Problem& p, bool backward) {
     for (int k = 0; k < n_parts; ++k)
         value[static_cast<std::size_t>(k)] = cast<T>(p.value[static_cast<std::size_t>(k)]);
 
-    const auto weights = std::make_shared<RecurrentWeights<T>>(kernels(), *p.cell, p.activation, I, H,
-                                                               value[weight_ih].data(), value[weight_hh].data(),
-                                                               value[bias_ih].data(), value[bias_hh].data(), backward);
+    const auto weights = std::make_shared<RecurrentWeights<T>>(
+        kernels(), *p.cell, p.activation, I, H, value[weight_ih].data(), value[weight_hh].data(), value[bias_ih].data(),
+        value[bias_hh].data(), backward, p.zoneout, p.normalizes() ? value[gain_ih].data() : nullptr,
+        p.normalizes() ? value[gain_hh].data() : nullptr);
     Result<T> result;
     result.output.assign(static_cast<std::size_t>(N * steps * H), T(99));
     result.final_state[0].assign(static_cast<std::size_t>(N * H), T(99));
@@ -136,6 +157,7 @@ Result<T> run(const Problem& p, bool backward) {
     call.state = {value[state_h].data(), two_states ? value[state_c].data() : nullptr};
     call.output = {result.output.data(), steps * H, H};
     call.final_state = {result.final_state[0].data(), two_states ? result.final_state[1].data() : nullptr};
+    call.draws = p.draws;
     if (!backward) {
         weights->forward(call);
         return result;
@@ -156,13 +178,15 @@ Result<T> run(const Problem& p, bool backward) {
     wanted.d_weight_hh = gradient[weight_hh].data();
     wanted.d_bias_ih = gradient[bias_ih].data();
     wanted.d_bias_hh = gradient[bias_hh].data();
+    wanted.d_gain_ih = gradient[gain_ih].data();
+    wanted.d_gain_hh = gradient[gain_hh].data();
     tape->backward(wanted);
     return result;
 }
 
 /// sum(output * d_output) + sum(final states * d_final): the loss whose gradient `run` computes.
 double loss(const Problem& p) {
-    const Result<double> r = run<double>(p, false);
+    const Result<double> r = run<double>(p, p.draws_something());
     double sum = 0;
     for (index_t n = 0; n < p.rows; ++n)
         for (index_t i = n * p.steps * p.hidden_size; i < (n * p.steps + p.length(n)) * p.hidden_size; ++i)
@@ -291,7 +315,7 @@ void check_forward(const Problem& p, double tolerance) {
     for (std::size_t k = 0; k < 2; ++k)
         check(same_bits(inference.final_state[k], recorded.final_state[k]), p.name() + "final states differ");
     Result<double> naive;
-    if (!Naive{p}.run(naive)) return;
+    if (p.normalizes() || !Naive{p}.run(naive)) return;
     const double difference = largest_difference(inference.output, naive.output);
     check(difference <= tolerance, p.name() + "output differs from the naive loop by " + std::to_string(difference));
     for (std::size_t k = 0; k < 2; ++k)
@@ -302,7 +326,7 @@ void check_forward(const Problem& p, double tolerance) {
 /// Every element against central differences of fourth order, rtol 5e-6.
 void check_gradients(Problem p) {
     const Result<double> got = run<double>(p, true);
-    constexpr double h = 1e-3;
+    const double h = p.normalizes() ? 2e-4 : 1e-3;  // what is normalised bends more
     for (std::size_t k = 0; k < n_parts; ++k) {
         double worst = 0;
         for (std::size_t i = 0; i < p.value[k].size(); ++i) {
@@ -610,9 +634,25 @@ void check_isa(const std::string& isa) {
                             check_integers<double>(exact);
                         }
                     }
+        const std::vector<std::int64_t> some_lengths = {2, 0, 5, 1, 3, 5, 4};
+        for (const bool normalizes : {false, true})
+            for (const double zoneout : {0.0, 0.3})
+                for (const double dropout : {0.0, 0.4}) {
+                    const Problem p = regularized(
+                        make_problem(cell, Activation::tanh, Sizes{7, 5, 3, 5}, some_lengths, true, uniform),
+                        normalizes, zoneout, dropout, uniform);
+                    check_gradients(p);
+                    if (p.draws_something()) continue;  // each place in the batch then has its own masks
+                    check_forward<float>(p, 1e-5);
+                    check_forward<double>(p, 1e-13);
+                    check_rows_alone<float>(p);
+                    check_rows_alone<double>(p);
+                }
         const Problem large = make_problem(cell, Activation::tanh, Sizes{13, 9, 90, 110}, {}, false, uniform);
-        check_threads<float>(large);
-        check_threads<double>(large);
+        for (const Problem& p : {large, regularized(large, true, 0.3, 0.4, uniform)}) {
+            check_threads<float>(p);
+            check_threads<double>(p);
+        }
     }
 }
 
