@@ -6,7 +6,6 @@ import copy
 import inspect
 import io
 import pickle
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,6 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFit
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from cases import Array
 from running import assert_same_bits
@@ -26,38 +24,6 @@ from skrnn import RNNClassifier, RNNRegressor
 from skrnn.nn import Trainer, log_softmax, softmax
 
 ESTIMATORS = (RNNClassifier, RNNRegressor)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# scikit-learn's own checks
-# ---------------------------------------------------------------------------------------------------------------------
-
-# Small and quick, and trained to the end: some checks ask for accuracy, and some count warnings.
-CHECKED = [
-    RNNClassifier("gru", 16, max_iter=40, tol=None, learning_rate_init=0.02, random_state=0),
-    RNNRegressor("gru", 16, max_iter=40, tol=None, learning_rate_init=0.02, random_state=0),
-]
-
-
-def expected_failed_checks(estimator: Any) -> dict[str, str]:
-    """What still fails, and why. Each entry must fail (xfail is strict), so none outlives its reason."""
-    return {}
-
-
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failed_checks)
-def test_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) -> None:
-    with warnings.catch_warnings():
-        # Skipped checks are those of features that an estimator does not claim to have.
-        warnings.simplefilter("default")
-        check(estimator)
-
-
-@pytest.mark.parametrize("estimator", CHECKED, ids=lambda e: type(e).__name__)
-def test_the_checks_were_really_collected(estimator: Any) -> None:
-    """An estimator that claims to take no 2-D arrays passes by not being checked. Ours is."""
-    checks = list(estimator_checks_generator(estimator))
-    assert len(checks) > 45
-    assert len(expected_failed_checks(estimator)) <= 5
 
 
 # ---------------------------------------------------------------------------------------------------------------------

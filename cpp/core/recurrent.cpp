@@ -77,7 +77,7 @@ RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell
         pack_forward(weight_ih, weight_hh, bias_ih, bias_hh, Turns(team));
         if (training) pack_backward(weight_ih, weight_hh, Turns(team));
     });
-    if (gain_ih != nullptr) pack_norm(gain_ih, gain_hh, bias_ih, bias_hh);
+    if (gain_ih != nullptr) norm_ = pack_norm(data, hidden_size, padded_size(), gain_ih, gain_hh, bias_ih, bias_hh);
 }
 
 template <class T>
@@ -154,46 +154,24 @@ void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh, 
 }
 
 template <class T>
-void RecurrentWeights<T>::pack_norm(const T* gain_ih, const T* gain_hh, const T* bias_ih, const T* bias_hh) {
-    const CellData& data = *cell_.data;
-    const index_t H = hidden_size_, padded = padded_size(), size = data.n_slots * padded;
-    norm_ = Buffer<T>(static_cast<std::size_t>(3 * size));
-    std::fill_n(norm_.data(), 3 * size, T(0));
-    T *const gains_x = norm_.data(), *const gains_h = gains_x + size, *const bias = gains_h + size;
-    for (int q = 0; q < data.n_slots; ++q)
-        for (index_t u = 0; u < H; ++u) {
-            const index_t at = q * padded + u;
-            const index_t x = data.x_gate[q] * H + u, h = data.h_gate[q] * H + u;
-            if (data.x_gate[q] >= 0) {
-                gains_x[at] = gain_ih[x];
-                bias[at] += bias_ih[x];
-            }
-            if (data.h_gate[q] >= 0) {
-                gains_h[at] = gain_hh[h];
-                bias[at] += bias_hh[h];
-            }
-        }
-}
-
-template <class T>
 LoopShare RecurrentWeights<T>::share_steps(double work, index_t rows, bool regularized) const {
     if (!regularized) return share_loop(work, step_work(), rows);
     return {std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1))), false};
 }
 
 template <class T>
-void RecurrentWeights<T>::run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>& regularized,
+void RecurrentWeights<T>::run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>* regularized,
                                     const Share& share) const {
     const CellKernels<T>& kernels = cell_kernels<T>(cell_);
-    if (regularized.on())
-        kernels.forward_regularized(args, regularized.args(), share);
+    if (regularized != nullptr)
+        kernels.forward_regularized(args, regularized->args(), share);
     else
         kernels.forward(args, share);
 }
 
 template <class T>
 void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states,
-                              T* gates, T* operands, const RegularizedMemory<T>& regularized) const {
+                              T* gates, T* operands, const RegularizedMemory<T>* regularized) const {
     const CellData& data = *cell_.data;
     const index_t H = hidden_size_, padded = padded_size(), rows = plan.rows();
     const index_t state_stride = plan.state_rows() * padded;
@@ -218,9 +196,9 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
 
     const double work = static_cast<double>(plan.packed_steps()) * static_cast<double>(data.n_gates * H) *
                         static_cast<double>(input_size_ + H);
-    const LoopShare sharing = share_steps(work, rows, regularized.on());
+    const LoopShare sharing = share_steps(work, rows, regularized != nullptr);
     Buffer<T> projections;
-    if (!regularized.on() && rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
+    if (regularized == nullptr && rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
         projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
 
     const ForwardArgs<T> args{
@@ -267,13 +245,13 @@ void RecurrentWeights<T>::forward(const RecurrentCall<T>& call) const {
 
     Buffer<T> states(checked_product(checked_product(static_cast<std::size_t>(plan.state_rows()), padded),
                                      static_cast<std::size_t>(data.n_states)));
-    const RegularizedMemory<T> regularized = regularize(plan, nullptr, nullptr);
+    const auto regularized = regularize(plan, nullptr, nullptr);
     const auto rows = static_cast<std::size_t>(plan.gate_rows());
     Buffer<T> gates, operands;
-    if (data.n_stages > 1 || regularized.on())  // what follows a product reads what it left
+    if (data.n_stages > 1 || regularized)  // what follows a product reads what it left
         gates = Buffer<T>(checked_product(checked_product(rows, padded), static_cast<std::size_t>(data.n_slots)));
     if (data.n_stages > 1) operands = Buffer<T>(checked_product(rows, padded));
-    run(call, plan, x_rows.data(), states.data(), gates.data(), operands.data(), regularized);
+    run(call, plan, x_rows.data(), states.data(), gates.data(), operands.data(), regularized.get());
 }
 
 template <class T>
@@ -282,7 +260,7 @@ std::unique_ptr<Tape<T>> RecurrentWeights<T>::record(const RecurrentCall<T>& cal
     const index_t segment_steps = std::max<index_t>(checkpoint_steps > 0 ? checkpoint_steps : call.steps, 1);
     std::unique_ptr<Tape<T>> tape(new Tape<T>(this->shared_from_this(), call, segment_steps, std::move(workspace)));
     run(call, tape->plan_, tape->x_rows_.data(), tape->states_.data(), tape->gates_.data(), tape->operands_.data(),
-        tape->regularized_);
+        tape->regularized_.get());
     return tape;
 }
 
@@ -307,7 +285,7 @@ Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const Recurren
     gates_ = sized(plan_.gate_rows(), data.n_slots);
     if (data.n_stages > 1) operands_ = sized(plan_.gate_rows(), data.n_stages - 1);
     regularized_ = weights_->regularize(plan_, &call.draws, workspace_);
-    bytes_ = states_.bytes() + gates_.bytes() + operands_.bytes() + regularized_.bytes();
+    bytes_ = states_.bytes() + gates_.bytes() + operands_.bytes() + (regularized_ ? regularized_->bytes() : 0);
 }
 
 template <class T>
@@ -348,18 +326,11 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                                     d_states.data()};
 
     // Where the gradients of the sums of x W and of h U are left: with those of the pre-activations, or apart.
-    const bool normalizes = regularized_.normalizes();
-    Regularization<T> regularization = regularized_.args();
+    const bool normalizes = weights.normalizes();
+    Regularization<T> regularization{};
+    if (regularized_) regularization = regularized_->prepare_backward(workspace_);
     T* const x_sums = normalizes ? regularization.parts[0] : gates_.data();
     T* const h_sums = normalizes ? regularization.parts[1] : gates_.data();
-    Buffer<T> d_norm;
-    if (normalizes) {
-        const std::size_t size =
-            checked_product(static_cast<std::size_t>(3 * rows), static_cast<std::size_t>(slot_stride));
-        d_norm = Buffer<T>(size, workspace_);
-        std::fill_n(d_norm.data(), size, T(0));
-        regularization.d_norm = d_norm.data();
-    }
 
     // ---- Gradient of the inputs: one product over all packed steps
     std::vector<const T*> gate_rows(n_packed);
@@ -441,7 +412,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
-    const LoopShare sharing = weights.share_steps(work, rows, regularized_.on());
+    const LoopShare sharing = weights.share_steps(work, rows, regularized_ != nullptr);
     Meeting meeting;
     Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
 
@@ -471,7 +442,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
         const auto backward_piece = [&](index_t begin, index_t end) {
             BackwardArgs<T> loop = time_loop;
             loop.steps = plan_.steps(begin, end);
-            if (regularized_.on())
+            if (regularized_)
                 cell.backward_regularized(loop, regularization, share);
             else
                 cell.backward(loop, share);
@@ -498,7 +469,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                 team.barrier();  // the gates of the segment before have been read
                 ForwardArgs<T> again = replay;
                 again.steps = plan_.steps(segment_begin, end);
-                weights.run_steps(again, regularized_, share);
+                weights.run_steps(again, regularized_.get(), share);
                 team.barrier();
             }
             do {
@@ -515,30 +486,13 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
         for (index_t i = 0; i < rows; ++i)
             std::copy_n(d_states.data() + (k * rows + i) * padded, H, wanted + plan_.batch_row(i) * H);
     }
-    if (normalizes) {
-        // Of `norm`, the sums over rows; what belongs to one slot may belong to two arrays (the biases).
-        const auto sum_rows = [&](int part, int slot, T* out) {
-            std::fill_n(out, H, T(0));
-            for (index_t i = 0; i < rows; ++i) {
-                const T* const row = d_norm.data() + (i * 3 + part) * slot_stride + slot * padded;
-                for (index_t u = 0; u < H; ++u) out[u] += row[u];
-            }
-        };
-        for (int q = 0; q < data.n_slots; ++q) {
-            if (data.x_gate[q] >= 0) {
-                sum_rows(0, q, gradients.d_gain_ih + data.x_gate[q] * H);
-                sum_rows(2, q, gradients.d_bias_ih + data.x_gate[q] * H);
-            }
-            if (data.h_gate[q] >= 0) {
-                sum_rows(1, q, gradients.d_gain_hh + data.h_gate[q] * H);
-                sum_rows(2, q, gradients.d_bias_hh + data.h_gate[q] * H);
-            }
-        }
-    }
+    if (normalizes)
+        regularized_->sum_norm_gradients(H, gradients.d_gain_ih, gradients.d_gain_hh, gradients.d_bias_ih,
+                                         gradients.d_bias_hh);
     states_ = Buffer<T>();
     gates_ = Buffer<T>();
     operands_ = Buffer<T>();
-    regularized_ = RegularizedMemory<T>();
+    regularized_.reset();
 }
 
 template class RecurrentWeights<float>;

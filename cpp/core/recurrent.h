@@ -95,19 +95,20 @@ private:
     index_t padded_size() const { return round_up(hidden_size_, width()); }
     void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);
     void pack_backward(const T* weight_ih, const T* weight_hh, Turns turns);
-    void pack_norm(const T* gain_ih, const T* gain_hh, const T* bias_ih, const T* bias_hh);
-    /// What a call is regularised with; `draws`: null for inference.
-    RegularizedMemory<T> regularize(const Plan& plan, const Draws* draws,
-                                    const std::shared_ptr<Workspace>& workspace) const {
-        return {table_, *cell_.data, plan, hidden_size_, padded_size(), {norm_.data(), zoneout_}, draws, workspace};
+    /// The memory of a call in which something is regularised; null for the others. `draws`: null for inference.
+    std::unique_ptr<RegularizedMemory<T>> regularize(const Plan& plan, const Draws* draws,
+                                                     const std::shared_ptr<Workspace>& workspace) const {
+        if (!normalizes() && zoneout_ == 0 && (draws == nullptr || draws->recurrent_dropout == 0)) return nullptr;
+        return std::make_unique<RegularizedMemory<T>>(table_, *cell_.data, plan, hidden_size_, padded_size(),
+                                                      Regularizers<T>{norm_.data(), zoneout_}, draws, workspace);
     }
     /// How a time loop is shared; a regularised one by rows alone.
     LoopShare share_steps(double work, index_t rows, bool regularized) const;
     /// Some steps of a thread's share of the time loop.
-    void run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>& regularized, const Share& share) const;
+    void run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>* regularized, const Share& share) const;
     /// The time loop of `call` over the states in `states`, whose initial ones it fills in.
     void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates, T* operands,
-             const RegularizedMemory<T>& regularized) const;
+             const RegularizedMemory<T>* regularized) const;
 
     const KernelTable& table_;
     const Cell& cell_;
@@ -150,7 +151,7 @@ private:
     std::vector<std::int64_t> lengths_;  // in batch order; empty: all `steps`
     std::vector<const T*> x_rows_;
     Buffer<T> states_, gates_, operands_;
-    RegularizedMemory<T> regularized_;
+    std::unique_ptr<RegularizedMemory<T>> regularized_;  // null: nothing is
     std::size_t bytes_;
     std::atomic<bool> claimed_{false};
 };

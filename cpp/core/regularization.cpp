@@ -14,14 +14,33 @@ std::int32_t threshold_of(double probability) { return static_cast<std::int32_t>
 }  // namespace
 
 template <class T>
+Buffer<T> pack_norm(const CellData& data, index_t hidden_size, index_t padded_size, const T* gain_ih, const T* gain_hh,
+                    const T* bias_ih, const T* bias_hh) {
+    const index_t size = data.n_slots * padded_size;
+    Buffer<T> norm(static_cast<std::size_t>(3 * size));
+    std::fill_n(norm.data(), 3 * size, T(0));
+    T *const gains_x = norm.data(), *const gains_h = gains_x + size, *const bias = gains_h + size;
+    const auto pack = [&](int slot, int gate, T* gains, const T* given_gains, const T* given_bias) {
+        if (gate < 0) return;
+        for (index_t u = 0; u < hidden_size; ++u) {
+            gains[slot * padded_size + u] = given_gains[gate * hidden_size + u];
+            bias[slot * padded_size + u] += given_bias[gate * hidden_size + u];
+        }
+    };
+    for (int q = 0; q < data.n_slots; ++q) {
+        pack(q, data.x_gate[q], gains_x, gain_ih, bias_ih);
+        pack(q, data.h_gate[q], gains_h, gain_hh, bias_hh);
+    }
+    return norm;
+}
+
+template <class T>
 RegularizedMemory<T>::RegularizedMemory(const KernelTable& table, const CellData& data, const Plan& plan,
                                         index_t hidden_size, index_t padded_size, const Regularizers<T>& regularizers,
-                                        const Draws* draws, const std::shared_ptr<Workspace>& workspace) {
+                                        const Draws* draws, const std::shared_ptr<Workspace>& workspace)
+    : data_(data), rows_(plan.rows()), padded_size_(padded_size) {
     const bool drops = draws != nullptr && draws->recurrent_dropout > 0;
     const bool zones = regularizers.zoneout > 0;
-    on_ = regularizers.norm != nullptr || drops || zones;
-    if (!on_) return;
-
     const auto rows = static_cast<std::size_t>(plan.rows()), gate_rows = static_cast<std::size_t>(plan.gate_rows());
     const auto padded = static_cast<std::size_t>(padded_size), hidden = static_cast<std::size_t>(hidden_size);
     const auto sized = [&](std::size_t n_rows, int n) {
@@ -71,6 +90,45 @@ RegularizedMemory<T>::RegularizedMemory(const KernelTable& table, const CellData
     }
 }
 
+template <class T>
+RegularizedMemory<T>::~RegularizedMemory() = default;
+
+template <class T>
+const Regularization<T>& RegularizedMemory<T>::prepare_backward(const std::shared_ptr<Workspace>& workspace) {
+    if (args_.norm != nullptr) {
+        const std::size_t size = checked_product(static_cast<std::size_t>(3 * data_.n_slots * padded_size_),
+                                                 static_cast<std::size_t>(rows_));
+        d_norm_ = Buffer<T>(size, workspace);
+        std::fill_n(d_norm_.data(), size, T(0));
+        args_.d_norm = d_norm_.data();
+    }
+    return args_;
+}
+
+template <class T>
+void RegularizedMemory<T>::sum_norm_gradients(index_t hidden_size, T* d_gain_ih, T* d_gain_hh, T* d_bias_ih,
+                                              T* d_bias_hh) const {
+    const auto sum = [&](int part, int slot, int gate, T* out) {
+        if (gate < 0) return;
+        out += gate * hidden_size;
+        std::fill_n(out, hidden_size, T(0));
+        for (index_t i = 0; i < rows_; ++i) {
+            const T* const row = d_norm_.data() + ((i * 3 + part) * data_.n_slots + slot) * padded_size_;
+            for (index_t u = 0; u < hidden_size; ++u) out[u] += row[u];
+        }
+    };
+    for (int q = 0; q < data_.n_slots; ++q) {
+        sum(0, q, data_.x_gate[q], d_gain_ih);
+        sum(1, q, data_.h_gate[q], d_gain_hh);
+        sum(2, q, data_.x_gate[q], d_bias_ih);
+        sum(2, q, data_.h_gate[q], d_bias_hh);
+    }
+}
+
+template Buffer<float> pack_norm(const CellData&, index_t, index_t, const float*, const float*, const float*,
+                                 const float*);
+template Buffer<double> pack_norm(const CellData&, index_t, index_t, const double*, const double*, const double*,
+                                  const double*);
 template class RegularizedMemory<float>;
 template class RegularizedMemory<double>;
 

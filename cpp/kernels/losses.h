@@ -55,11 +55,12 @@ template <class T, class Term>
 SKRNN_INLINE double sum_of_terms(const LossArgs<T>& args, double factor, Term term) {
     const T* const prediction = args.prediction;
     const T* const target = args.target;
+    const T* const weight = args.weight;
     T* const d_prediction = args.d_prediction;
-    const index_t columns = args.columns;
+    const index_t rows = args.rows, columns = args.columns;
     double loss = 0;
-    for (index_t n = 0; n < args.rows; ++n) {
-        const T w = args.weight == nullptr ? T(1) : args.weight[n];
+    for (index_t n = 0; n < rows; ++n) {
+        const T w = weight == nullptr ? T(1) : weight[n];
         double row_loss = 0;
         for (index_t k = 0; k < columns; ++k) {
             const index_t i = n * columns + k;

@@ -25,11 +25,13 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "__version__",
+    "callbacks",
     "datasets",
     "get_num_threads",
     "inspection",
     "metrics",
     "nn",
+    "preprocessing",
     "set_num_threads",
     "show_versions",
     "testing",
@@ -40,7 +42,7 @@ _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
 }
-_LAZY_MODULES = ("datasets", "inspection", "metrics", "nn", "testing")
+_LAZY_MODULES = ("callbacks", "datasets", "inspection", "metrics", "nn", "preprocessing", "testing")
 
 
 def __getattr__(name: str) -> Any:

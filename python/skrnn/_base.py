@@ -86,6 +86,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
         "recurrent_dropout": (Reals(0, 1),),
         "zoneout": (Reals(0, 1),),
         "layer_norm": _BOOLEAN,
+        "memory_steps": (Reals(0, closed_low=False), Choices(("auto",)), _NONE),
         "embedding_dim": (Integers(1), _NONE),
         "num_embeddings": (Integers(1), _NONE),
         "padding_idx": (Integers(0), _NONE),
@@ -137,6 +138,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
+        memory_steps: float | str | None = "auto",
         embedding_dim: int | None = None,
         num_embeddings: int | None = None,
         padding_idx: int | None = None,
@@ -179,6 +181,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
         self.recurrent_dropout = recurrent_dropout
         self.zoneout = zoneout
         self.layer_norm = layer_norm
+        self.memory_steps = memory_steps
         self.embedding_dim = embedding_dim
         self.num_embeddings = num_embeddings
         self.padding_idx = padding_idx
@@ -473,6 +476,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             recurrent_dropout=self.recurrent_dropout,
             zoneout=self.zoneout,
             layer_norm=bool(self.layer_norm),
+            memory_steps=float(sequences.lengths.mean()) if self.memory_steps == "auto" else self.memory_steps,
             dtype=self.dtype,
             random_state=rng,
         )
@@ -513,10 +517,13 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
         }
         if self.solver == "sgd":
             return SGD(parameters, momentum=self.momentum, nesterov=self.nesterovs_momentum, **every)
-        if self.solver in ("rmsprop", "adagrad"):
-            return {"rmsprop": RMSprop, "adagrad": Adagrad}[self.solver](parameters, epsilon=self.epsilon, **every)
+        if self.solver == "rmsprop":
+            return RMSprop(parameters, epsilon=self.epsilon, **every)
+        if self.solver == "adagrad":
+            return Adagrad(parameters, epsilon=self.epsilon, **every)
         adam = {"adam": Adam, "adamw": AdamW, "nadam": NAdam}[self.solver]
-        return adam(parameters, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, **every)
+        made: Solver = adam(parameters, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, **every)
+        return made
 
     def _make_settings(self, n_examples: int, partial: bool) -> Settings:
         # Small sets need many steps more than they need smooth ones.

@@ -33,6 +33,12 @@ class CellInfo:
     @property
     def forget_gate(self) -> int:
         """Index of the gate whose bias starts at 1, or -1."""
+    @property
+    def keep_gate(self) -> int:
+        """Index of the gate that keeps the state as it is where it is near 1, or -1."""
+    @property
+    def write_gate(self) -> int:
+        """Index of the gate that writes a new state where it is near 1, or -1."""
 
 def cells() -> dict[str, CellInfo]: ...
 def activations() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 Array = NDArray[Any]
@@ -133,6 +134,8 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     """
     if not isinstance(X, (list, tuple)) and not hasattr(X, "__array__") and not hasattr(X, "shape"):
         raise TypeError(f"X must be an array, a data frame or a list of sequences, got {type(X).__name__}")
+    if not isinstance(X, (list, tuple)) and not hasattr(X, "shape"):
+        X = np.asarray(X)
     _refuse_odd_arrays(X, "X")
     if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
         X = list(X)  # an array or series that holds sequences
@@ -399,6 +402,8 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
 def _as_steps(item: Any, sample: int) -> Array:
     """Return one sequence as numbers (n_timesteps, n_features)."""
     _refuse_odd_arrays(item, f"X[{sample}]")
+    if issparse(item):
+        raise TypeError(f"Sparse data was passed in X[{sample}], but dense data is required: use its toarray().")
     try:
         array = np.asarray(item)
         _refuse_odd_arrays(array, f"X[{sample}]")

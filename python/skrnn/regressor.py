@@ -56,6 +56,11 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
     layer_norm : bool, default=False
         Whether to normalise the sums that enter the gates, each step anew (Ba, Kiros and Hinton,
         "Layer normalization", 2016).
+    memory_steps : float, "auto" or None, default="auto"
+        For about how many time steps the units of cells with gates should remember before they have
+        learned anything (Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018).
+        "auto" takes the mean length of the training sequences; None lets the forget gate of "lstm"
+        begin at 1 and all other biases at 0.
     embedding_dim : int or None, default=None
         If given, ``X`` holds integer tokens, and each is replaced by a learned vector of so many
         features.
@@ -254,6 +259,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
+        memory_steps: float | str | None = "auto",
         embedding_dim: int | None = None,
         num_embeddings: int | None = None,
         padding_idx: int | None = None,
@@ -300,6 +306,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
             layer_norm=layer_norm,
+            memory_steps=memory_steps,
             embedding_dim=embedding_dim,
             num_embeddings=num_embeddings,
             padding_idx=padding_idx,

@@ -14,9 +14,10 @@ from skrnn.nn.parameters import Layer, Parameters
 from skrnn.nn.recurrent import Lengths
 
 embed = _core.embedding_forward
-"""``embed(tokens, lengths, weight, out)``: what :class:`Embedding` and training loops run on, with the core's checks alone.
+"""``embed(tokens, lengths, weight, out)``: what :class:`Embedding` and training loops run on.
 
-``tokens`` (N, T) of int64, ``lengths`` (N,) of int64 or None, ``weight`` (V, E); ``out`` (N, T, E) is written whole.
+``tokens`` (N, T) of int64, ``lengths`` (N,) of int64 or None, ``weight`` (V, E); ``out`` (N, T, E) is written whole. It
+checks what the core checks, and that a token is one of the vocabulary is among that.
 """
 
 

@@ -1,15 +1,15 @@
 """Pooling: from the outputs of all steps of a row to one vector.
 
 Two classes, as with recurrent layers. :class:`Pooling` is the layer, which owns weights and checks its arguments.
-:class:`PoolingConfig` is its architecture and what it runs on, without weights and without checks but the core's; a
+:class:`PoolingConfig` is its architecture and what it runs on, without weights and with the core's checks alone; a
 training loop, or a frozen network that threads share, calls that one::
 
     config = PoolingConfig("attention", n_features)  # config.shapes(): the weights it wants; none for "mean" and "max"
     features, saved = config.pool(output, lengths, weights, scratch)
     d_output = config.backward(saved, d_features, d_weights, scratch)
 
-``weights`` and ``d_weights`` hold an array for every name in ``config.shapes()``: ``layer.weights``, or views of a joint
-vector. Results lie in the scratch until the same is asked of it again.
+``weights`` and ``d_weights`` hold an array for every name in ``config.shapes()``: ``layer.weights``, or views of a
+joint vector. Results lie in the scratch until the same is asked of it again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from skrnn import _core
 from skrnn.nn._checks import Array, check_choice, check_dtype, check_exact, check_floats, check_lengths, check_size
@@ -36,14 +36,10 @@ class PoolingSaved(NamedTuple):
 
     x: Array
     lengths: Lengths
-    best: NDArray[np.int64] | None = None
-    """Of "max": the step (N, F) that each feature comes from, -1 in a row without steps."""
+    kept: tuple[Array, ...] = ()
+    """What else the core wants to see again."""
     alpha: Array | None = None
     """Of "attention": the weight (N, T) of each step, zeros beyond a row's length."""
-    hidden: Array | None = None
-    """Of "attention": (N, T, A), the core's own."""
-    weights: Mapping[str, Array] | None = None
-    """Of "attention": those it was computed with."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +105,12 @@ class PoolingConfig:
         if self.kind == "max":
             best = np.empty((n_rows, n_features), dtype=np.int64)
             _core.max_pooling_forward(x, lengths, features, best)
-            return features, PoolingSaved(x, lengths, best=best)
+            return features, PoolingSaved(x, lengths, (best,))
         weight, bias, query = weights["weight"], weights["bias"], weights["query"]
         alpha = scratch.empty("pooling alpha", (n_rows, n_steps))
         hidden = scratch.empty("pooling hidden", (n_rows, n_steps, len(bias)))
         _core.attention_pooling_forward(x, lengths, weight, bias, query, hidden, alpha, features)
-        return features, PoolingSaved(x, lengths, alpha=alpha, hidden=hidden, weights=weights)
+        return features, PoolingSaved(x, lengths, (weight, query, hidden, alpha), alpha)
 
     def backward(
         self, saved: PoolingSaved, d_features: Array, d_weights: Mapping[str, Array], scratch: Scratch
@@ -142,23 +138,12 @@ class PoolingConfig:
         if self.kind == "mean":
             _core.mean_pooling_backward(d_features, lengths, d_x)
         elif self.kind == "max":
-            assert saved.best is not None
-            _core.max_pooling_backward(d_features, saved.best, lengths, d_x)
+            (best,) = saved.kept
+            _core.max_pooling_backward(d_features, best, lengths, d_x)
         else:
-            assert saved.alpha is not None and saved.hidden is not None and saved.weights is not None
-            _core.attention_pooling_backward(
-                x,
-                lengths,
-                saved.weights["weight"],
-                saved.weights["query"],
-                saved.hidden,
-                saved.alpha,
-                d_features,
-                d_x,
-                d_weights["weight"],
-                d_weights["bias"],
-                d_weights["query"],
-            )
+            weight, query, hidden, alpha = saved.kept
+            d_attention = (d_weights["weight"], d_weights["bias"], d_weights["query"])
+            _core.attention_pooling_backward(x, lengths, weight, query, hidden, alpha, d_features, d_x, *d_attention)
         return d_x
 
 

@@ -509,6 +509,10 @@ class Recurrent(Layer):
         1e-5 is added to variances. In the two-stage cells "gru_reset_before" and "mgu" the gate
         that waits for another one is normalised apart from it. The ``c`` of an LSTM is not
         normalised before its output, unlike in the paper.
+    memory_steps : float or None, default=None
+        For about how many time steps the units of cells with gates should remember before they have
+        learned anything: their biases then begin as in Tallec and Ollivier, "Can recurrent neural
+        networks warp time?", 2018. None lets the forget gate begin at 1 and the others at 0.
     dtype : {"float32", "float64"}, default="float32"
         That of weights, inputs and outputs.
     random_state : int, numpy.random.Generator or None, default=0
@@ -553,9 +557,12 @@ class Recurrent(Layer):
         recurrent_dropout: float = 0.0,
         zoneout: float = 0.0,
         layer_norm: bool = False,
+        memory_steps: float | None = None,
         dtype: DTypeLike = "float32",
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
+        if memory_steps is not None and not (isinstance(memory_steps, (int, float, np.number)) and memory_steps > 0):
+            raise ValueError(f"memory_steps must be a number greater than zero or None, got {memory_steps!r}")
         self.config = RecurrentConfig(
             cell,
             input_size,
@@ -573,7 +580,8 @@ class Recurrent(Layer):
         info = _core.cells()[cell]
         for group in self.config.groups(self.weights):
             weights, gains = group[: len(WEIGHTS)], group[len(WEIGHTS) :]
-            initialize_recurrent(len(info.gate_names), info.forget_gate, *weights, rng=rng)
+            weight_ih, weight_hh, bias_ih, bias_hh = weights
+            initialize_recurrent(info, weight_ih, weight_hh, bias_ih, bias_hh, memory_steps=memory_steps, rng=rng)
             for gain in gains:
                 gain.fill(1.0)
         self.dropout = Dropout(dropout, int(rng.integers(2**63)), recurrent_dropout)
