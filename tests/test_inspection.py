@@ -141,8 +141,8 @@ def log_loss(output: Array, y: Array, classes: Array) -> Array:
 
 
 def differences(function: Callable[[], float], x: Array) -> Array:
-    """The differences alone: the tolerance takes anything for the gradient."""
-    return gradcheck(lambda _: function(), x, np.zeros_like(x), atol=1e300)
+    """The differences alone: the tolerance takes anything for the gradient. Layer norm bends much in a short way."""
+    return gradcheck(lambda _: function(), x, np.zeros_like(x), step=2e-4, atol=1e300)
 
 
 def check_against_differences(model: Any, X: Any, y: Any, losses: Callable[[Array], Array]) -> None:
