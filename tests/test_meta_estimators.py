@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from cases import Array
 from running import assert_same_bits
 from skrnn import RNNClassifier, RNNRegressor
-from stepwise_stand_in import Stepwise
+from skrnn.preprocessing import Stepwise
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guide" / "scikit_learn.md"
 N = 36

@@ -8,38 +8,32 @@ from typing import Any
 
 import pytest
 from sklearn.exceptions import SkipTestWarning
-from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import estimator_checks
 from estimator_checks import CHECKED, Checked, more_checks, report
 from skrnn import RNNClassifier
 from skrnn.testing import sequence_checks
 
-ESTIMATORS = [checked.estimator for checked in CHECKED]
-
-
-def declared(estimator: Any) -> dict[str, str]:
-    (checked,) = (checked for checked in CHECKED if checked.estimator is estimator)
-    return dict(checked.declared)
-
-
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=declared)
-def test_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) -> None:
-    with warnings.catch_warnings():
-        # Skipped checks are those of features that an estimator does not claim to have.
-        warnings.simplefilter("default")
-        check(estimator)
+Pair = tuple[Any, Callable[[Any], None]]
 
 
 def name(value: Any) -> str:
+    """Of the class of an estimator, or of a check, which comes as ``functools.partial``."""
     return value.func.__name__ if hasattr(value, "func") else type(value).__name__
 
 
-def marked(pairs: Iterable[tuple[Any, Any]], reasons: Mapping[str, str]) -> list[Any]:
-    """As scikit-learn's decorator marks its own checks: what is declared to fail must."""
+def table_checks(estimator: Any) -> list[Pair]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)  # where no 2-D arrays are taken
+        return [*estimator_checks_generator(estimator), *more_checks(estimator)]
+
+
+def marked(pairs: Iterable[Pair], declared: Mapping[str, str]) -> list[Any]:
+    """As scikit-learn's ``parametrize_with_checks`` does it: what is declared to fail must."""
     return [
-        pytest.param(*pair, marks=pytest.mark.xfail(reason=reasons[name(pair[1])]))
-        if name(pair[1]) in reasons
+        pytest.param(*pair, marks=pytest.mark.xfail(reason=declared[name(pair[1])]))
+        if name(pair[1]) in declared
         else pair
         for pair in pairs
     ]
@@ -47,11 +41,12 @@ def marked(pairs: Iterable[tuple[Any, Any]], reasons: Mapping[str, str]) -> list
 
 @pytest.mark.parametrize(
     ("estimator", "check"),
-    [param for checked in CHECKED for param in marked(more_checks(checked.estimator), checked.declared)],
+    [pair for checked in CHECKED for pair in marked(table_checks(checked.estimator), checked.declared)],
     ids=name,
 )
-def test_more_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) -> None:
+def test_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     with warnings.catch_warnings():
+        # Skipped checks are those of features that an estimator does not claim to have.
         warnings.simplefilter("default")
         check(estimator)
 
@@ -59,10 +54,10 @@ def test_more_scikit_learn_checks(estimator: Any, check: Callable[[Any], None]) 
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
-        param
+        pair
         for checked in CHECKED
         if checked.least_of_sequences
-        for param in marked(sequence_checks(checked.estimator), checked.declared_of_sequences)
+        for pair in marked(sequence_checks(checked.estimator), checked.declared_of_sequences)
     ],
     ids=name,
 )
@@ -73,10 +68,7 @@ def test_sequence_checks(estimator: Any, check: Callable[[Any], None]) -> None:
 @pytest.mark.parametrize("checked", CHECKED, ids=str)
 def test_the_checks_were_really_collected(checked: Checked) -> None:
     """An estimator that claims to take no 2-D arrays passes by not being checked. Ours is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SkipTestWarning)
-        checks = [*estimator_checks_generator(checked.estimator), *more_checks(checked.estimator)]
-    assert len(checks) >= checked.least >= 8
+    assert len(table_checks(checked.estimator)) >= checked.least >= 8
     assert len(list(sequence_checks(checked.estimator))) >= checked.least_of_sequences
     assert len(checked.declared) + len(checked.declared_of_sequences) <= 2
 

@@ -656,7 +656,13 @@ def noisy(n: int = 400) -> tuple[list[Array], Array]:
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
 def test_quantiles_cover(quantile: float) -> None:
     X, y = noisy()
-    options = {"loss": "quantile", "quantile": quantile, "max_iter": 60, "learning_rate_init": 0.01}
+    options = {
+        "loss": "quantile",
+        "quantile": quantile,
+        "max_iter": 60,
+        "learning_rate_init": 0.02,
+        "learning_rate": "cosine",
+    }
     model = make(RNNRegressor, **options).fit(X, y)
     assert np.mean(y < model.predict(X)) == pytest.approx(quantile, abs=0.06)
     other = make(RNNRegressor, **{**options, "loss": "squared_error"}).fit(X, y)
@@ -711,11 +717,26 @@ def test_several_labels_at_once() -> None:
     assert_same_bits(answers(make().fit(X, csr_array(y)), X), answers(make().fit(X, y), X))
 
 
+def test_units_begin_with_memories_of_different_length(kind: type) -> None:
+    """memory_steps is the mean length, unless somebody says otherwise; one step of a tiny rate leaves it as it was."""
+    X, y = ragged(40)
+    options = {"hidden_size": 200, "max_iter": 1, "batch_size": 40, "learning_rate_init": 1e-9}
+    mean = np.mean([len(x) for x in X])
+    for cell, rows, sign in (("gru", slice(200, 400), 1), ("lstm", slice(200, 400), 1), ("lstm", slice(0, 200), -1)):
+        for given, steps in (("auto", mean), (50, 50)):
+            model = make(kind, **options, memory_steps=given).set_params(cell=cell).fit(X, y)
+            bias = sign * model.weights_["bias_ih_l0"][rows].astype(float)
+            assert np.log(1) - 1e-6 <= bias.min() < 0.2
+            assert 0.9 * np.log(steps - 1) < bias.max() <= np.log(steps - 1) + 1e-6
+    plain = make(kind, **options, memory_steps=None).set_params(cell="lstm").fit(X, y)
+    np.testing.assert_allclose(plain.weights_["bias_ih_l0"], np.repeat([0, 1, 0, 0], 200), atol=1e-6)
+
+
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_pooling_learns(pooling: str, bidirectional: bool) -> None:
     X, y = ragged(200)
-    options = {"pooling": pooling, "bidirectional": bidirectional, "max_iter": 60, "learning_rate_init": 0.02}
+    options = {"pooling": pooling, "bidirectional": bidirectional, "max_iter": 60, "learning_rate_init": 0.03}
     model = make(**options).fit(X[:150], y[:150])
     assert model.score(X[150:], y[150:]) >= 0.8
     alone = np.concatenate([model.predict_proba([x]) for x in X])

@@ -380,7 +380,7 @@ SKRNN_INLINE void regularized_backward_stage(const BackwardArgs<T>& args, const 
         const T* const d = args.gates + gate_row * data.n_slots * H;
         T* const d_bias = reg.d_norm + (row * 3 + 2) * data.n_slots * H;
         for (index_t i = slots.begin * H; i < slots.end * H; i += W)
-            store<T>(d_bias + i, load<T>(d_bias + i) + load<T>(d + i));
+            store<T>(d_bias + i, load<T>(d_bias + i) + load<T>(d + i));  // [NORM.B4]
         normalize_part_backward<Cell, J, 0>(args, reg, gate_row, row);
         normalize_part_backward<Cell, J, 1>(args, reg, gate_row, row);
     }

@@ -465,6 +465,9 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             embedding = Embedding(
                 num_embeddings, input_size, padding_idx=self.padding_idx, dtype=self.dtype, random_state=rng
             )
+        memory_steps: Any = self.memory_steps
+        if memory_steps == "auto":
+            memory_steps = float(sequences.lengths.mean())
         recurrent = Recurrent(
             self.cell,
             input_size=input_size,
@@ -476,7 +479,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             recurrent_dropout=self.recurrent_dropout,
             zoneout=self.zoneout,
             layer_norm=bool(self.layer_norm),
-            memory_steps=float(sequences.lengths.mean()) if self.memory_steps == "auto" else self.memory_steps,
+            memory_steps=memory_steps,
             dtype=self.dtype,
             random_state=rng,
         )

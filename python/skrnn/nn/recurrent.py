@@ -561,7 +561,7 @@ class Recurrent(Layer):
         dtype: DTypeLike = "float32",
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
-        if memory_steps is not None and not (isinstance(memory_steps, (int, float, np.number)) and memory_steps > 0):
+        if memory_steps is not None and not memory_steps > 0:
             raise ValueError(f"memory_steps must be a number greater than zero or None, got {memory_steps!r}")
         self.config = RecurrentConfig(
             cell,
@@ -579,8 +579,7 @@ class Recurrent(Layer):
         rng = np.random.default_rng(random_state)
         info = _core.cells()[cell]
         for group in self.config.groups(self.weights):
-            weights, gains = group[: len(WEIGHTS)], group[len(WEIGHTS) :]
-            weight_ih, weight_hh, bias_ih, bias_hh = weights
+            weight_ih, weight_hh, bias_ih, bias_hh, *gains = group
             initialize_recurrent(info, weight_ih, weight_hh, bias_ih, bias_hh, memory_steps=memory_steps, rng=rng)
             for gain in gains:
                 gain.fill(1.0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from skrnn.preprocessing._narwhals import import_narwhals
 
@@ -116,7 +117,8 @@ class GridSteps(Steps):
             )
         self._inside = np.arange(X.shape[1]) < lengths[:, np.newaxis]
         self._is_padded = not self._inside.all()
-        super().__init__(X[self._inside] if self._is_padded else X.reshape(-1, X.shape[2]), lengths.astype(np.int64))
+        table = X[self._inside] if self._is_padded else X.reshape(-1, X.shape[2])
+        super().__init__(np.ascontiguousarray(table), lengths.astype(np.int64))
 
     def restore(self, values: Array) -> Array:
         shape = (*self._inside.shape, values.shape[1])
@@ -152,7 +154,7 @@ class ListSteps(Steps):
             self._is_flat = [item.ndim == 1 for item in items]
             items = [item[:, np.newaxis] if item.ndim == 1 else item for item in items]
             check_alike(items, name)
-            table = np.concatenate(items)
+            table = np.ascontiguousarray(np.concatenate(items))  # sums over steps then go in one order
         for k, item in enumerate(items):
             for axis, what in enumerate(("time step", "feature")):
                 if item.shape[axis] == 0:
@@ -192,6 +194,8 @@ def as_sequence(item: Any, name: str) -> Array:
     """Return one sequence as an array (n_timesteps, n_features) or (n_timesteps,), whatever it holds."""
     if isinstance(item, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: expected one without a mask. Fill in or cut off what is masked.")
+    if issparse(item):
+        raise TypeError(f"Sparse data was passed in {name}, but dense data is required: use its toarray().")
     if isinstance(item, (str, bytes, dict)):
         raise TypeError(f"{name} must be a sequence of time steps, got {_kind(item)}: {item!r}.")
     try:

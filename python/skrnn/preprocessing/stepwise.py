@@ -294,6 +294,8 @@ class Stepwise(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # 
             raise TypeError("X is a masked array: expected one without a mask. Fill in or cut off what is masked.")
         if is_nested_table(X) and (reset or (self._fitted_on_table and len(X[0]) == self.n_features_in_)):
             X = np.asarray(X)
+        if not isinstance(X, list) and not hasattr(X, "shape"):
+            X = np.asarray(X)  # what can be turned into an array
         if not isinstance(X, list) and len(getattr(X, "shape", ())) < 3:
             if not reset and not self._fitted_on_table and np.ndim(X) == 2:
                 raise ValueError(
