@@ -665,10 +665,10 @@ def test_quantiles_cover(quantile: float) -> None:
     }
     model = make(RNNRegressor, **options).fit(X, y)
     assert np.mean(y < model.predict(X)) == pytest.approx(quantile, abs=0.06)
-    other = make(RNNRegressor, **{**options, "loss": "squared_error"}).fit(X, y)
-    assert mean_pinball_loss(y, model.predict(X), alpha=quantile) < mean_pinball_loss(
-        y, other.predict(X), alpha=quantile
-    )
+    if quantile != 0.5:  # of training data the squared error may come as near to the median
+        other = make(RNNRegressor, **{**options, "loss": "squared_error"}).fit(X, y)
+        losses = [mean_pinball_loss(y, fitted.predict(X), alpha=quantile) for fitted in (model, other)]
+        assert losses[0] < losses[1]
 
 
 def test_robust_losses_resist_outliers() -> None:

@@ -368,7 +368,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
 
         if not goes_on:
             self._network_seed = int(rng.integers(2**63))
-        network = self._make_network(examples.sequences, validation, goes_on)
+        network = self._make_network(examples, validation, goes_on)
         settings = self._make_settings(len(training), partial)
         # A penalty belongs to the sum of losses: as in scikit-learn, more weight makes it matter less.
         decay = self.alpha / (settings.batch_size * total_weight / len(training))
@@ -451,8 +451,9 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
         kept = np.setdiff1d(np.arange(n), known)
         return examples.subset(kept), examples.subset(known), known
 
-    def _make_network(self, sequences: Sequences, validation: Examples | None, goes_on: bool) -> SequenceNetwork:
+    def _make_network(self, training: Examples, validation: Examples | None, goes_on: bool) -> SequenceNetwork:
         """Make the network with first weights, the same for the same ``_network_seed``."""
+        sequences = training.sequences
         rng = np.random.default_rng(self._network_seed)
         embedding = None
         input_size = sequences.n_features
@@ -467,7 +468,7 @@ class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
             )
         memory_steps: Any = self.memory_steps
         if memory_steps == "auto":
-            memory_steps = float(sequences.lengths.mean())
+            memory_steps = float(np.average(sequences.lengths, weights=training.weight))
         recurrent = Recurrent(
             self.cell,
             input_size=input_size,
