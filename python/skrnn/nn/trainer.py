@@ -9,7 +9,7 @@ import numpy as np
 
 from skrnn import _core
 from skrnn.nn._checks import Array
-from skrnn.nn.losses import Loss
+from skrnn.nn.losses import Loss, get_loss
 from skrnn.nn.network import Network
 from skrnn.nn.recurrent import Lengths
 from skrnn.nn.scratch import Scratch
@@ -30,9 +30,10 @@ class Trainer:
     ----------
     network : Network
         What to train, in place: a :class:`~skrnn.nn.SequenceNetwork`, for example.
-    loss : callable
-        What to make small: ``loss(prediction, target, weight, d_prediction)`` from
-        :func:`skrnn.nn.losses.get_loss`.
+    loss : str or callable
+        What to make small: a name from :mod:`skrnn.nn.losses`, or a function
+        ``loss(prediction, target, weight, d_prediction)`` that returns the sum over rows and writes the
+        gradient.
     solver : Solver
         How to move; made for ``network.parameters``.
 
@@ -47,12 +48,12 @@ class Trainer:
         The norm of the gradient of the last step, before clipping.
     """
 
-    def __init__(self, network: Network, loss: Loss, solver: Solver) -> None:
+    def __init__(self, network: Network, loss: str | Loss, solver: Solver) -> None:
         if solver.parameters is not network.parameters:
             raise ValueError("solver must be made for network.parameters, but it moves other weights")
         self.solver = solver
         self.gradient_norm = math.nan
-        self._loss = loss
+        self._loss = get_loss(loss) if isinstance(loss, str) else loss
         self._parameters = network.parameters
         self._gradients = network.parameters.like()
         self._last_good = self._parameters.values.copy()
