@@ -33,6 +33,15 @@ def isa(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("scikit_learn", ["1.6", "newest"])
+def estimator_checks(session: nox.Session, scikit_learn: str) -> None:
+    """scikit-learn's checks and their twins for sequences, on the oldest supported scikit-learn and the newest."""
+    requirement = "scikit-learn" if scikit_learn == "newest" else f"scikit-learn=={scikit_learn}.*"
+    session.install(".[test]", requirement)
+    session.run("python", "tests/estimator_checks.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, and the stub of the extension held against the extension."""
     session.install(".[lint]")

@@ -16,6 +16,11 @@ SOLVERS: dict[str, tuple[int, dict[str, float]]] = {  # slots, further options
     "sgd": (1, {"momentum": 0.9, "nesterov": 1}),
     "adam": (2, {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "step": 1}),
     "adamw": (2, {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "step": 1}),
+    "nadam": (
+        2,
+        {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "step": 1, "mu": 0.5, "mu_next": 0.5, "mu_product": 0.5},
+    ),
+    "adagrad": (1, {"epsilon": 1e-10}),
     "rmsprop": (2, {"rho": 0.99, "momentum": 0.0, "epsilon": 1e-8}),
 }
 

@@ -33,6 +33,8 @@ class Call:
     """Arguments whose first two axes may have any strides."""
     any_width: tuple[str, ...] = ()
     """Arguments that decide their own last size."""
+    any_height: tuple[str, ...] = ()
+    """... their own first size."""
 
     def __call__(self, **replaced: Any) -> Any:
         return self.function(**{**self.arguments, **replaced})
@@ -170,17 +172,142 @@ def call_softmax_cross_entropy() -> Call:
     )
 
 
-def call_squared_error() -> Call:
+def loss_of_elements(loss: Callable[..., float], **options: Any) -> Call:
     return Call(
-        _core.squared_error,
+        loss,
         {
             "prediction": ones(N, O),
             "target": ones(N, O),
             "weight": ones(N),
             "d_prediction": ones(N, O),
+            **options,
         },
         outputs=("d_prediction",),
         may_be_none=("weight", "d_prediction"),
+    )
+
+
+def call_squared_error() -> Call:
+    return loss_of_elements(_core.squared_error)
+
+
+def call_absolute_error() -> Call:
+    return loss_of_elements(_core.absolute_error)
+
+
+def call_poisson() -> Call:
+    return loss_of_elements(_core.poisson)
+
+
+def call_binary_cross_entropy() -> Call:
+    return loss_of_elements(_core.binary_cross_entropy)
+
+
+def call_huber() -> Call:
+    return loss_of_elements(_core.huber, delta=1.0)
+
+
+def call_quantile() -> Call:
+    return loss_of_elements(_core.quantile, quantiles=np.full(O, 0.5, np.float32))
+
+
+def tokens() -> Array:
+    return np.ones((N, T), np.int64)
+
+
+def lengths() -> Array:
+    return np.full(N, T, np.int64)
+
+
+def call_embedding_forward() -> Call:
+    return Call(
+        _core.embedding_forward,
+        {"tokens": tokens(), "lengths": lengths(), "weight": ones(7, I), "out": ones(N, T, I)},
+        outputs=("out",),
+        may_be_none=("lengths",),
+        any_height=("weight",),
+    )
+
+
+def call_embedding_backward() -> Call:
+    return Call(
+        _core.embedding_backward,
+        {"tokens": tokens(), "lengths": lengths(), "d_out": ones(N, T, I), "padding_idx": 0, "d_weight": ones(7, I)},
+        outputs=("d_weight",),
+        may_be_none=("lengths",),
+        any_height=("d_weight",),
+    )
+
+
+def call_mean_pooling_forward() -> Call:
+    return Call(
+        _core.mean_pooling_forward,
+        {"x": ones(N, T, I), "lengths": lengths(), "out": ones(N, I)},
+        outputs=("out",),
+        may_be_none=("lengths",),
+    )
+
+
+def call_mean_pooling_backward() -> Call:
+    return Call(
+        _core.mean_pooling_backward,
+        {"d_out": ones(N, I), "lengths": lengths(), "d_x": ones(N, T, I)},
+        outputs=("d_x",),
+        may_be_none=("lengths",),
+    )
+
+
+def call_max_pooling_forward() -> Call:
+    return Call(
+        _core.max_pooling_forward,
+        {"x": ones(N, T, I), "lengths": lengths(), "out": ones(N, I), "best": np.ones((N, I), np.int64)},
+        outputs=("out", "best"),
+        may_be_none=("lengths",),
+    )
+
+
+def call_max_pooling_backward() -> Call:
+    return Call(
+        _core.max_pooling_backward,
+        {"d_out": ones(N, I), "best": np.ones((N, I), np.int64), "lengths": lengths(), "d_x": ones(N, T, I)},
+        outputs=("d_x",),
+        may_be_none=("lengths",),
+    )
+
+
+def attention_arguments() -> dict[str, Any]:
+    return {
+        "x": ones(N, T, I),
+        "lengths": lengths(),
+        "weight": ones(O, I),
+        "query": ones(O),
+        "hidden": ones(N, T, O),
+        "alpha": ones(N, T),
+    }
+
+
+def call_attention_pooling_forward() -> Call:
+    return Call(
+        _core.attention_pooling_forward,
+        {**attention_arguments(), "bias": ones(O), "out": ones(N, I)},
+        outputs=("hidden", "alpha", "out"),
+        may_be_none=("lengths",),
+    )
+
+
+def call_attention_pooling_backward() -> Call:
+    return Call(
+        _core.attention_pooling_backward,
+        {
+            **attention_arguments(),
+            "d_out": ones(N, I),
+            "d_x": ones(N, T, I),
+            "d_weight": ones(O, I),
+            "d_bias": ones(O),
+            "d_query": ones(O),
+        },
+        outputs=("hidden", "d_x", "d_weight", "d_bias", "d_query"),
+        may_be_none=("lengths",),
     )
 
 
@@ -301,7 +428,7 @@ def test_good_arguments_pass(call: Call) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
 def test_arrays(call: Call, fault: Callable[[Array], Any]) -> None:
     for name in call.array_names():
-        if fault is wider and name in call.any_width:
+        if name in {wider: call.any_width, longer: call.any_height}.get(fault, ()):
             continue
         bad = fault(call.arguments[name])
         with pytest.raises((ValueError, TypeError)) as caught:
@@ -398,11 +525,36 @@ def test_precisions_do_not_mix(call: Call) -> None:
 
 @pytest.mark.parametrize("bad", [-1, T + 1, 2**62, -(2**63)])
 def test_lengths_out_of_range(bad: int) -> None:
-    for make in (call_forward, call_record):
-        lengths = np.full(N, T, np.int64)
-        lengths[2] = bad
-        with pytest.raises(ValueError, match="lengths"):
-            make()(lengths=lengths)
+    wrong = lengths()
+    wrong[2] = bad
+    for make in CALLS.values():
+        call = make()
+        if "lengths" in call.arguments:
+            with pytest.raises(ValueError, match=r"lengths must be between 0 and T = 5, .* for row 2"):
+                call(lengths=wrong)
+
+
+@pytest.mark.parametrize("bad", [-1, 7, 2**40, -(2**63)])
+def test_tokens_out_of_range(bad: int) -> None:
+    wrong = tokens()
+    wrong[2, 3] = bad
+    for make in (call_embedding_forward, call_embedding_backward):
+        with pytest.raises(ValueError, match=rf"tokens must be between 0 and V - 1 = 6, got {bad} at row 2, step 3"):
+            make()(tokens=wrong)
+        make()(tokens=wrong, lengths=np.array([5, 5, 3, 5]))  # never read
+    for padding in (-2, 7):
+        with pytest.raises(ValueError, match="padding_idx"):
+            call_embedding_backward()(padding_idx=padding)
+
+
+@pytest.mark.parametrize("bad", [-1, T, 2**40])
+def test_maxima_that_are_no_steps(bad: int) -> None:
+    """Whoever calls backward with an array of their own must not write elsewhere."""
+    best = np.ones((N, I), np.int64)
+    best[2, 1] = bad
+    with pytest.raises(ValueError, match="best must hold steps of its row, got"):
+        call_max_pooling_backward()(best=best)
+    call_max_pooling_backward()(best=best, lengths=np.array([5, 5, 0, 5]))
 
 
 @pytest.mark.parametrize("bad", [-1, O, 2**40, -(2**63)])

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import skrnn.preprocessing as pp
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("cpp/**/*.md")])
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/user_guide.md"])
+GUIDE = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/guide/*.md"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/user_guide.md", *GUIDE])
 def test_programs_run(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -24,6 +32,13 @@ def test_programs_run(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     for start, program in blocks:
         line = text.count("\n", 0, start)
         exec(compile("\n" * line + program, page, "exec"), names)  # a traceback then shows the line of the page
+
+
+def test_examples_in_docstrings() -> None:
+    modules = [importlib.import_module(f"skrnn.preprocessing.{m.name}") for m in pkgutil.iter_modules(pp.__path__)]
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) > 20
+    assert not sum(result.failed for result in results)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -14,10 +14,10 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not beside the tests")
 
 
-def run(name: str, folder: Path) -> str:
+def run(name: str, folder: Path, *options: str) -> str:
     """Run an example where its picture does no harm; warnings of our own are errors."""
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:skrnn", EXAMPLES / name, "--output", "plot.png"],
+        [sys.executable, "-W", "error::UserWarning:skrnn", EXAMPLES / name, "--output", "plot.png", *options],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -53,6 +53,37 @@ def test_sine_wave(tmp_path: Path) -> None:
     assert 0.05 < error < 0.2
     assert error < 0.8 * naive
     pytest.importorskip("matplotlib")
+    assert has_picture(tmp_path)
+
+
+def test_surnames(tmp_path: Path) -> None:
+    """On names made up here, whose endings give them away; the real ones are not ours to ship."""
+    stems = [a + b + c for a in ("b", "k", "r", "st") for b in "aeiou" for c in ("l", "m", "n", "rt")]
+    for language, endings in {"Russian": ("ov", "in"), "Armenian": ("ian", "yan"), "Polish": ("ski", "czyk")}.items():
+        names = [(stem + ending).capitalize() for stem in stems for ending in endings]
+        (tmp_path / f"{language}.txt").write_text("\n".join(names), encoding="utf-8")
+    shown = run("surnames.py", tmp_path, "--data", ".")
+    assert "fit on 360 names in 3 languages" in shown
+    assert number(r"test accuracy.*?: ([\d.]+)", shown) > 0.95
+    assert number(r"most frequent.*?: +([\d.]+)", shown) < 0.4
+    pytest.importorskip("matplotlib")
+    assert has_picture(tmp_path)
+
+
+def test_gradient_flow(tmp_path: Path) -> None:
+    """What the picture is to show: which gradients vanish, explode, and arrive."""
+    pytest.importorskip("matplotlib")
+    shown = run("gradient_flow.py", tmp_path)
+
+    def arrives(name: str) -> float:
+        return number(rf"(?m)^{re.escape(name)}: +([\d.e+-]+)", shown)
+
+    assert arrives("RNN, tanh") < 1e-4
+    assert arrives("RNN, ReLU") < 1e-12
+    assert arrives("LSTM") > 10 * arrives("RNN, tanh")
+    assert arrives("GRU, gates open") > 0.01
+    assert arrives("weights x 1.8") > 1e12
+    assert number(r"x 1.8:.*, ([\d.e+-]+) clipped", shown) < 1
     assert has_picture(tmp_path)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from cases import Array
 from running import assert_same_bits
 from skrnn import _core
-from skrnn.nn import SGD, Adam, AdamW, Parameters, RMSprop
+from skrnn.nn import SGD, Adagrad, Adam, AdamW, NAdam, Parameters, RMSprop, Solver
 
 N_STEPS = 6
 INF = math.inf
@@ -36,6 +38,30 @@ def adam(w: Array, g: Array, memory: list[Array], o: dict[str, float]) -> Array:
     return w - o["learning_rate"] * mean / (np.sqrt(square) + o["epsilon"])
 
 
+def nadam(w: Array, g: Array, memory: list[Array], o: dict[str, float]) -> Array:
+    memory[0] = o["beta_1"] * memory[0] + (1 - o["beta_1"]) * g
+    memory[1] = o["beta_2"] * memory[1] + (1 - o["beta_2"]) * g * g
+    square = memory[1] / (1 - o["beta_2"] ** o["step"])
+    mean = (1 - o["mu"]) * g / (1 - o["mu_product"]) + o["mu_next"] * memory[0] / (1 - o["mu_product"] * o["mu_next"])
+    return w - o["learning_rate"] * mean / (np.sqrt(square) + o["epsilon"])
+
+
+def adagrad(w: Array, g: Array, memory: list[Array], o: dict[str, float]) -> Array:
+    memory[0] = memory[0] + g * g
+    return w - o["learning_rate"] * g / (np.sqrt(memory[0]) + o["epsilon"])
+
+
+def momenta(step: int, beta_1: float, momentum_decay: float) -> dict[str, float]:
+    """What NAdam wants to know of a step."""
+    mu = [beta_1 * (1 - 0.5 * 0.96 ** (t * momentum_decay)) for t in range(1, step + 2)]
+    return {"mu": mu[-2], "mu_next": mu[-1], "mu_product": math.prod(mu[:-1])}
+
+
+def options_at(o: dict[str, float], step: int) -> dict[str, float]:
+    changing = momenta(step, o["beta_1"], o["momentum_decay"]) if "momentum_decay" in o else {}
+    return {**o, "step": float(step), **changing}
+
+
 def rmsprop(w: Array, g: Array, memory: list[Array], o: dict[str, float]) -> Array:
     memory[0] = o["rho"] * memory[0] + (1 - o["rho"]) * g * g
     memory[1] = o["momentum"] * memory[1] + g / (np.sqrt(memory[0]) + o["epsilon"])
@@ -47,7 +73,9 @@ UPDATES: dict[str, tuple[Update, int]] = {
     "sgd": (sgd, 1),
     "adam": (adam, 2),
     "adamw": (adam, 2),
+    "nadam": (nadam, 2),
     "rmsprop": (rmsprop, 2),
+    "adagrad": (adagrad, 1),
 }
 
 
@@ -66,7 +94,7 @@ def reference_steps(solver: str, w: Array, gradients: list[Array], o: dict[str, 
             w = w - o["learning_rate"] * o["decay"] * w * decays
         else:
             g = g + o["decay"] * w * decays
-        w = update(w, g, memory, {**o, "step": step})
+        w = update(w, g, memory, options_at(o, step))
     return w
 
 
@@ -78,6 +106,9 @@ VARIANTS: dict[str, tuple[str, dict[str, float]]] = {
     "adam": ("adam", ADAM),
     "adam with other constants": ("adam", {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
     "adamw": ("adamw", ADAM),
+    "nadam": ("nadam", {**ADAM, "momentum_decay": 4e-3}),
+    "nadam with other constants": ("nadam", {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3, "momentum_decay": 0.5}),
+    "adagrad": ("adagrad", {"epsilon": 1e-10}),
     "rmsprop": ("rmsprop", {"rho": 0.99, "momentum": 0.0, "epsilon": 1e-8}),
     "rmsprop momentum": ("rmsprop", {"rho": 0.9, "momentum": 0.5, "epsilon": 1e-6}),
 }
@@ -98,8 +129,7 @@ def run_core(
     w = w.astype(dtype)
     slots = [np.zeros_like(w) for _ in range(UPDATES[solver][1])]
     norms = [
-        _core.solver_step(solver, w, g.astype(dtype), slots, {**o, "step": float(step)})
-        for step, g in enumerate(gradients, 1)
+        _core.solver_step(solver, w, g.astype(dtype), slots, options_at(o, step)) for step, g in enumerate(gradients, 1)
     ]
     return w, norms
 
@@ -136,6 +166,17 @@ def test_definition(dtype: str, isa: str, variant: str, max_grad_norm: float, de
     np.testing.assert_allclose(norms, want, rtol=size * np.finfo(np.float64).eps, atol=0)
 
 
+@contextlib.contextmanager
+def torch_float64(torch: Any) -> Iterator[None]:
+    """PyTorch keeps the product of NAdam's momenta in its default precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_torch(dtype: str, isa: str, variant: str) -> None:
     torch = pytest.importorskip("torch")
@@ -146,16 +187,20 @@ def test_torch(dtype: str, isa: str, variant: str) -> None:
     theirs = {names[k]: v for k, v in o.items() if k in names}
     if "beta_1" in o:
         theirs["betas"] = (o["beta_1"], o["beta_2"])
+    if "momentum_decay" in o:
+        theirs["momentum_decay"] = o["momentum_decay"]
     if "momentum" in o:
         theirs["momentum"] = o["momentum"]
     if "nesterov" in o:
         theirs["nesterov"] = bool(o["nesterov"])
-    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "nadam": "NAdam"}
+    kinds |= {"rmsprop": "RMSprop", "adagrad": "Adagrad"}
     parameter = torch.nn.Parameter(torch.tensor(w))
-    optimizer = getattr(torch.optim, kinds[solver])([parameter], **theirs)
-    for g in gradients:
-        parameter.grad = torch.tensor(g)
-        optimizer.step()
+    with torch_float64(torch):
+        optimizer = getattr(torch.optim, kinds[solver])([parameter], **theirs)
+        for g in gradients:
+            parameter.grad = torch.tensor(g)
+            optimizer.step()
     got, _ = run_core(solver, w, gradients, o, dtype)
     np.testing.assert_allclose(got, parameter.detach().numpy(), **tolerance(dtype, o))
 
@@ -189,7 +234,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing(dtype: str, isa: str, varia
     before = w.copy()
     g = gradients[0].astype(dtype)
     g[17] = bad
-    assert not math.isfinite(_core.solver_step(solver, w, g, slots, {**o, "step": 1.0}))
+    assert not math.isfinite(_core.solver_step(solver, w, g, slots, options_at(o, 1)))
     assert_same_bits(w, before)
     for slot in slots:
         assert_same_bits(slot, np.full_like(w, 0.25))
@@ -211,6 +256,8 @@ CLASSES: list[tuple[Any, dict[str, Any], str, dict[str, float]]] = [
     (SGD, {"momentum": 0.8, "nesterov": False}, "sgd", {"momentum": 0.8, "nesterov": 0}),
     (Adam, ADAM, "adam", ADAM),
     (AdamW, ADAM, "adamw", ADAM),
+    (NAdam, {**ADAM, "momentum_decay": 0.1}, "nadam", {**ADAM, "momentum_decay": 0.1}),
+    (Adagrad, {"epsilon": 1e-6}, "adagrad", {"epsilon": 1e-6}),
     (
         RMSprop,
         {"rho": 0.8, "momentum": 0.3, "epsilon": 1e-6},
@@ -221,7 +268,9 @@ CLASSES: list[tuple[Any, dict[str, Any], str, dict[str, float]]] = [
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "solver", "options"), CLASSES, ids=["nesterov", "sgd", "adam", "adamw", "rmsprop"]
+    ("kind", "arguments", "solver", "options"),
+    CLASSES,
+    ids=["nesterov", "sgd", "adam", "adamw", "nadam", "adagrad", "rmsprop"],
 )
 def test_classes(dtype: str, kind: Any, arguments: dict[str, Any], solver: str, options: dict[str, float]) -> None:
     """The classes of ``skrnn.nn`` hand everything on: memory, steps, decay of matrices alone, clipping."""
@@ -262,3 +311,114 @@ def test_what_is_not_parameters_is_refused() -> None:
     for shapes in ({"weight": (3, 4), "bias": (5,)}, {"bias": (5,), "weight": (4, 3)}, {"weight": (4, 3)}):
         with pytest.raises(ValueError, match="names and shapes"):
             SGD(parameters).step(Parameters(shapes, np.dtype("float32")))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The state between steps
+# ---------------------------------------------------------------------------------------------------------------------
+
+SOLVERS = [SGD, Adagrad, Adam, AdamW, NAdam, RMSprop]
+
+
+def moving(kind: type[Solver], dtype: str, w: Array) -> Solver:
+    parameters = Parameters({"weight": (4, 3), "bias": (5,)}, np.dtype(dtype))
+    parameters.values[:] = w
+    return kind(parameters, 0.03, decay=0.1, max_grad_norm=2.0)
+
+
+def take_steps(solver: Solver, gradients: list[Array]) -> None:
+    gradient = solver.parameters.like()
+    for g in gradients:
+        gradient.values[:] = g
+        solver.step(gradient)
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_a_restored_solver_goes_on_with_the_same_bits(dtype: str, kind: type[Solver]) -> None:
+    w, gradients = draw(17)
+    whole = moving(kind, dtype, w)
+    take_steps(whole, gradients[:2])
+    unmoved = moving(kind, dtype, whole.parameters.values)
+    state = whole.state()
+    restored = moving(kind, dtype, whole.parameters.values)
+    take_steps(restored, gradients[:1])  # what it remembers of this must go
+    restored.parameters.values[:] = whole.parameters.values
+    restored.load_state(state)
+    pickled = pickle.loads(pickle.dumps(restored))
+    assert restored.n_steps == 2
+    for solver in (whole, restored, pickled, unmoved):
+        take_steps(solver, gradients[2:])
+    assert_same_bits(restored.parameters.values, whole.parameters.values)
+    assert_same_bits(pickled.parameters.values, whole.parameters.values)
+    assert not np.array_equal(unmoved.parameters.values, whole.parameters.values), "the state matters"
+    assert (
+        restored.state().keys()
+        == state.keys()
+        == {"n_steps", *kind.slot_names} | ({"mu_product"} if kind is NAdam else set())
+    )
+    assert whole.state()["n_steps"] == N_STEPS
+    assert state["n_steps"] == 2, "a state is a copy"
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_a_state_that_does_not_fit_is_refused(kind: type[Solver]) -> None:
+    w, gradients = draw(17)
+    solver = moving(kind, "float32", w)
+    take_steps(solver, gradients)
+    before, slot = solver.state(), kind.slot_names[0]
+    for bad, match in [
+        ({k: v for k, v in before.items() if k != slot}, "these names"),
+        ({**before, "third_moment": before[slot]}, "these names"),
+        ({**before, slot: before[slot][:-1]}, rf"state\['{slot}'\] must have shape \(17,\)"),
+        ({**before, slot: before[slot].astype(np.float64)}, rf"state\['{slot}'\] has dtype float64"),
+        ({**before, "n_steps": -1}, r"state\['n_steps'\] must be at least 0"),
+        *([({**before, "mu_product": 2.0}, r"state\['mu_product'\] must be")] if kind is NAdam else []),
+        ({**before, "n_steps": 1.0}, r"state\['n_steps'\] must be an integer"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=match):
+            solver.load_state(bad)
+    after = solver.state()
+    assert after["n_steps"] == N_STEPS
+    assert_same_bits(after[slot], before[slot])
+
+
+def test_a_step_not_taken_leaves_the_momentum_of_nadam() -> None:
+    w, gradients = draw(17)
+    plain, disturbed = moving(NAdam, "float64", w), moving(NAdam, "float64", w)
+    take_steps(plain, gradients)
+    take_steps(disturbed, [*gradients[:3], np.full(17, np.inf), *gradients[3:]])
+    assert_same_bits(disturbed.parameters.values, plain.parameters.values)
+
+
+@pytest.mark.parametrize("kind", [Adagrad, NAdam], ids=["Adagrad", "NAdam"])
+def test_many_steps_as_torch(dtype: str, kind: Any) -> None:
+    """The momentum of NAdam changes slowly, and sums of Adagrad grow: over a few steps a mistake might hide."""
+    torch = pytest.importorskip("torch")
+    options = {"initial_accumulator_value": 0.5} if kind is Adagrad else {"momentum_decay": 0.05}
+    w, gradients = draw(50)
+    parameters = Parameters({"bias": (50,)}, np.dtype(dtype))
+    parameters.values[:] = w
+    solver = kind(parameters, 0.01, **options)
+    theirs = torch.nn.Parameter(torch.tensor(w))
+    with torch_float64(torch):
+        optimizer = getattr(torch.optim, kind.__name__)([theirs], lr=0.01, **options)
+        for _ in range(50):
+            take_steps(solver, gradients)
+            for g in gradients:
+                theirs.grad = torch.tensor(g)
+                optimizer.step()
+    n_steps, eps = 50 * N_STEPS, float(np.finfo(dtype).eps)
+    # Of each step some roundings of its size, and one of the weight, which random signs add up like a root.
+    np.testing.assert_allclose(
+        parameters.values, theirs.detach().numpy(), rtol=0, atol=eps * (4 * n_steps**0.5 + 40 * n_steps * 0.01)
+    )
+    assert np.max(np.abs(parameters.values - w)) > 0.1
+
+
+def test_adagrad_begins_with_what_it_is_told() -> None:
+    w, _ = draw(17)
+    solver = Adagrad(moving(SGD, "float64", w).parameters, initial_accumulator_value=0.25)
+    np.testing.assert_array_equal(solver.state()["sum_of_squares"], np.full(17, 0.25))
+    for bad in (-1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="initial_accumulator_value"):
+            Adagrad(solver.parameters, initial_accumulator_value=bad)

@@ -79,10 +79,23 @@ bool is_float64(py::handle value, const char* name) {
     refuse_type(name, "a float32 or float64 array", value);
 }
 
+const std::int64_t* checked_lengths(py::handle lengths, index_t rows, index_t steps) {
+    const std::int64_t* const values = contiguous<std::int64_t>(lengths, "lengths", {rows}, Access::read);
+    if (values != nullptr)
+        for (index_t n = 0; n < rows; ++n)
+            if (values[n] < 0 || values[n] > steps)
+                throw py::value_error("lengths must be between 0 and T = " + std::to_string(steps) + ", got " +
+                                      std::to_string(values[n]) + " for row " + std::to_string(n));
+    return values;
+}
+
 template py::array checked<float>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template py::array checked<double>(py::handle, const char*, std::initializer_list<Dim>, Access);
+template py::array checked<std::int64_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template float* contiguous<float>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template double* contiguous<double>(py::handle, const char*, std::initializer_list<Dim>, Access);
 template std::int64_t* contiguous<std::int64_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
+template py::array checked<std::uint32_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
+template std::uint32_t* contiguous<std::uint32_t>(py::handle, const char*, std::initializer_list<Dim>, Access);
 
 }  // namespace skrnn

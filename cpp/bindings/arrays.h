@@ -27,7 +27,10 @@ enum class Access { read, write };
 
 template <class T>
 constexpr const char* dtype_name() {
-    return std::is_same_v<T, float> ? "float32" : std::is_same_v<T, double> ? "float64" : "int64";
+    return std::is_same_v<T, float>           ? "float32"
+           : std::is_same_v<T, double>        ? "float64"
+           : std::is_same_v<T, std::uint32_t> ? "uint32"
+                                              : "int64";
 }
 
 std::string describe(py::handle value);
@@ -60,8 +63,13 @@ decltype(auto) with_dtype_of(py::handle value, const char* name, F f) {
     return is_float64(value, name) ? f(double{}) : f(float{});
 }
 
+/// Pointer to `lengths` (N), each of 0 .. steps; null for None.
+const std::int64_t* checked_lengths(py::handle lengths, index_t rows, index_t steps);
+
 void register_environment(py::module_& m);
 void register_recurrent(py::module_& m);
 void register_functions(py::module_& m);
+void register_losses(py::module_& m);
+void register_steps(py::module_& m);
 
 }  // namespace skrnn

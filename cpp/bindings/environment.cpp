@@ -33,6 +33,8 @@ void register_environment(py::module_& m) {
         .def_property_readonly("gate_names", [](const CellData& cell) { return tuple_of(split(cell.gate_names)); })
         .def_readonly("n_states", &CellData::n_states)
         .def_readonly("forget_gate", &CellData::forget_gate)
+        .def_readonly("keep_gate", &CellData::keep_gate)
+        .def_readonly("write_gate", &CellData::write_gate)
         .def("__repr__", [](const CellData& cell) { return "<CellInfo " + std::string(cell.name) + ">"; });
 
     m.def("cells", [] {

@@ -1,7 +1,6 @@
 // Dense layers, losses, optimiser steps and the bare activations.
 #include <string>
 
-#include "../core/buffer.h"
 #include "../core/dense.h"
 #include "../core/dispatch.h"
 #include "../core/solver.h"
@@ -45,60 +44,13 @@ void py_dense_backward(py::handle x, py::handle weight, py::handle d_out, py::ha
     });
 }
 
-void py_softmax(py::handle logits, py::handle out) {
-    with_dtype_of(logits, "logits", [&](auto zero) {
-        using T = decltype(zero);
-        const py::array input = checked<T>(logits, "logits", {"N", "C"}, Access::read);
-        const index_t N = input.shape(0), C = input.shape(1);
-        if (C < 1) refuse_value("logits", "of shape (N, C) with C >= 1", logits);
-        const T* const in = required<T>(logits, "logits", {N, C}, Access::read);
-        T* const outs = required<T>(out, "out", {N, C}, Access::write);
-        const py::gil_scoped_release release;
-        functions<T>(kernels()).softmax(in, outs, N, C);
-    });
-}
-
-double py_cross_entropy(py::handle logits, py::handle target, py::handle weight, py::handle d_logits) {
-    return with_dtype_of(logits, "logits", [&](auto zero) {
-        using T = decltype(zero);
-        const py::array input = checked<T>(logits, "logits", {"N", "C"}, Access::read);
-        const index_t N = input.shape(0), C = input.shape(1);
-        if (C < 1) refuse_value("logits", "of shape (N, C) with C >= 1", logits);
-        const T* const in = required<T>(logits, "logits", {N, C}, Access::read);
-        const std::int64_t* const targets = required<std::int64_t>(target, "target", {N}, Access::read);
-        for (index_t n = 0; n < N; ++n)
-            if (targets[n] < 0 || targets[n] >= C)
-                throw py::value_error("target must be between 0 and C - 1 = " + std::to_string(C - 1) + ", got " +
-                                      std::to_string(targets[n]) + " for row " + std::to_string(n));
-        const T* const weights = contiguous<T>(weight, "weight", {N}, Access::read);
-        T* const d = contiguous<T>(d_logits, "d_logits", {N, C}, Access::write);
-        const py::gil_scoped_release release;
-        if (d != nullptr) return functions<T>(kernels()).cross_entropy(in, targets, weights, d, C, N, C);
-        Buffer<T> row(static_cast<std::size_t>(C));
-        return functions<T>(kernels()).cross_entropy(in, targets, weights, row.data(), 0, N, C);
-    });
-}
-
-double py_squared_error(py::handle prediction, py::handle target, py::handle weight, py::handle d_prediction) {
-    return with_dtype_of(prediction, "prediction", [&](auto zero) {
-        using T = decltype(zero);
-        const py::array input = checked<T>(prediction, "prediction", {"N", "K"}, Access::read);
-        const index_t N = input.shape(0), K = input.shape(1);
-        const T* const in = required<T>(prediction, "prediction", {N, K}, Access::read);
-        const T* const targets = required<T>(target, "target", {N, K}, Access::read);
-        const T* const weights = contiguous<T>(weight, "weight", {N}, Access::read);
-        T* const d = contiguous<T>(d_prediction, "d_prediction", {N, K}, Access::write);
-        const py::gil_scoped_release release;
-        return functions<T>(kernels()).squared_error(in, targets, weights, d, N, K);
-    });
-}
-
 double py_solver_step(const std::string& name, py::handle params, py::handle grads, const py::sequence& slot_sequence,
                       const py::dict& options) {
     const py::tuple slots(slot_sequence);  // holds them: a list may change during the call
     const Solver* const solver = find_solver(name);
     if (solver == nullptr)
-        throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'rmsprop', got '" + name + "'");
+        throw py::value_error("solver must be one of 'sgd', 'adam', 'adamw', 'nadam', 'rmsprop', 'adagrad', got '" +
+                              name + "'");
     const auto option = [&](const char* key) {
         if (!options.contains(key))
             throw py::value_error("options must contain '" + std::string(key) + "' for solver '" + name + "'");
@@ -128,11 +80,18 @@ double py_solver_step(const std::string& name, py::handle params, py::handle gra
             chosen.momentum = option("momentum");
             chosen.beta_2 = option("rho");
             chosen.epsilon = option("epsilon");
+        } else if (name == "adagrad") {
+            chosen.epsilon = option("epsilon");
         } else {
             chosen.beta_1 = option("beta_1");
             chosen.beta_2 = option("beta_2");
             chosen.epsilon = option("epsilon");
             chosen.step = option("step");
+            if (name == "nadam") {
+                chosen.mu = option("mu");
+                chosen.mu_next = option("mu_next");
+                chosen.mu_product = option("mu_product");
+            }
         }
         const py::gil_scoped_release release;
         return solver_step<T>(*solver, chosen, size, values, gradients, memory);
@@ -158,11 +117,6 @@ void register_functions(py::module_& m) {
           py::arg("out"));
     m.def("dense_backward", &py_dense_backward, py::arg("x"), py::arg("weight"), py::arg("d_out"),
           py::arg("d_x").none(true), py::arg("d_weight"), py::arg("d_bias").none(true));
-    m.def("softmax", &py_softmax, py::arg("logits"), py::arg("out"));
-    m.def("softmax_cross_entropy", &py_cross_entropy, py::arg("logits"), py::arg("target"),
-          py::arg("weight").none(true), py::arg("d_logits").none(true));
-    m.def("squared_error", &py_squared_error, py::arg("prediction"), py::arg("target"), py::arg("weight").none(true),
-          py::arg("d_prediction").none(true));
     m.def("solver_step", &py_solver_step, py::arg("solver"), py::arg("params"), py::arg("grads"), py::arg("slots"),
           py::arg("options"));
     m.def(

@@ -11,4 +11,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     skrnn::register_environment(m);
     skrnn::register_recurrent(m);
     skrnn::register_functions(m);
+    skrnn::register_losses(m);
+    skrnn::register_steps(m);
 }

@@ -94,12 +94,7 @@ HeldCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::h
     call.steps = input.shape(1);
     call.reverse = reverse;
     call.x = sequence<const T>(x, "x", call.rows, call.steps, weights.input_size());
-    call.lengths = contiguous<std::int64_t>(lengths, "lengths", {call.rows}, Access::read);
-    if (call.lengths != nullptr)
-        for (index_t n = 0; n < call.rows; ++n)
-            if (call.lengths[n] < 0 || call.lengths[n] > call.steps)
-                throw py::value_error("lengths must be between 0 and T = " + std::to_string(call.steps) + ", got " +
-                                      std::to_string(call.lengths[n]) + " for row " + std::to_string(n));
+    call.lengths = checked_lengths(lengths, call.rows, call.steps);
     const int n_states = weights.cell().n_states;
     const index_t H = weights.hidden_size();
     held.state = states<const T>(state, "state", n_states, call.rows, H);
@@ -110,6 +105,20 @@ HeldCall<T> checked_call(const RecurrentWeights<T>& weights, py::handle x, py::h
     return held;
 }
 
+/// Gains, or their gradients: there with layer normalisation, and only with it.
+template <class T>
+T* gain(py::handle value, const char* name, index_t size, bool wanted, Access access) {
+    if (wanted) return required<T>(value, name, {size}, access);
+    if (!value.is_none()) refuse_type(name, "None without layer normalisation", value);
+    return nullptr;
+}
+
+/// A probability of dropping or keeping something.
+void check_rate(double value, const char* name) {
+    if (!(value >= 0 && value < 1))
+        throw py::value_error(std::string(name) + " must be in the range [0, 1), got " + std::to_string(value));
+}
+
 class PyTape {
 public:
     template <class T>
@@ -117,7 +126,7 @@ public:
 
     void backward(py::handle d_output, py::handle d_final_state, py::handle d_x, py::handle d_state,
                   py::handle d_weight_ih, py::handle d_weight_hh, py::handle d_bias_ih, py::handle d_bias_hh,
-                  bool add_to_d_x) {
+                  py::handle d_gain_ih, py::handle d_gain_hh, bool add_to_d_x) {
         std::visit(
             [&](auto& tape) {
                 using T = typename std::decay_t<decltype(*tape)>::value_type;
@@ -137,6 +146,8 @@ public:
                 gradients.d_weight_hh = required<T>(d_weight_hh, "d_weight_hh", {G * H, H}, Access::write);
                 gradients.d_bias_ih = required<T>(d_bias_ih, "d_bias_ih", {G * H}, Access::write);
                 gradients.d_bias_hh = required<T>(d_bias_hh, "d_bias_hh", {G * H}, Access::write);
+                gradients.d_gain_ih = gain<T>(d_gain_ih, "d_gain_ih", G * H, weights.normalizes(), Access::write);
+                gradients.d_gain_hh = gain<T>(d_gain_hh, "d_gain_hh", G * H, weights.normalizes(), Access::write);
                 if (!tape->claim())
                     throw std::runtime_error("this tape was consumed by an earlier backward(); record again");
                 {
@@ -160,7 +171,9 @@ private:
 class PyRecurrentWeights {
 public:
     PyRecurrentWeights(const std::string& cell_name, const std::string& activation_name, py::handle weight_ih,
-                       py::handle weight_hh, py::handle bias_ih, py::handle bias_hh, bool training) {
+                       py::handle weight_hh, py::handle bias_ih, py::handle bias_hh, py::handle gain_ih,
+                       py::handle gain_hh, bool training, double zoneout) {
+        check_rate(zoneout, "zoneout");
         const KernelTable& table = kernels();
         const Cell& cell = find_cell(table, cell_name);
         const Activation activation = find_activation(activation_name);
@@ -178,9 +191,13 @@ public:
             const T* const hh_data = required<T>(weight_hh, "weight_hh", {G * H, H}, Access::read);
             const T* const bias_ih_data = required<T>(bias_ih, "bias_ih", {G * H}, Access::read);
             const T* const bias_hh_data = required<T>(bias_hh, "bias_hh", {G * H}, Access::read);
+            const bool normalizes = !gain_ih.is_none();
+            const T* const gain_ih_data = gain<T>(gain_ih, "gain_ih", G * H, normalizes, Access::read);
+            const T* const gain_hh_data = gain<T>(gain_hh, "gain_hh", G * H, normalizes, Access::read);
             const py::gil_scoped_release release;
-            weights_ = std::make_shared<RecurrentWeights<T>>(table, cell, activation, I, H, ih_data, hh_data,
-                                                             bias_ih_data, bias_hh_data, training);
+            weights_ =
+                std::make_shared<RecurrentWeights<T>>(table, cell, activation, I, H, ih_data, hh_data, bias_ih_data,
+                                                      bias_hh_data, training, zoneout, gain_ih_data, gain_hh_data);
         });
     }
 
@@ -196,12 +213,15 @@ public:
     }
 
     PyTape record(py::object x, py::handle lengths, bool reverse, py::handle state, py::handle output,
-                  py::handle final_state, std::shared_ptr<Workspace> workspace, index_t checkpoint_steps) const {
+                  py::handle final_state, std::shared_ptr<Workspace> workspace, index_t checkpoint_steps,
+                  double recurrent_dropout, std::uint64_t key) const {
         if (checkpoint_steps < 0) throw py::value_error("checkpoint_steps must be 0 or more");
+        check_rate(recurrent_dropout, "recurrent_dropout");
         return std::visit(
             [&](const auto& weights) {
                 if (!weights->training()) throw std::runtime_error("record() needs weights packed with training=True");
-                const auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
+                held.call.draws = {recurrent_dropout, key};
                 auto tape = [&] {
                     const py::gil_scoped_release release;
                     return weights->record(held.call, checkpoint_steps, std::move(workspace));
@@ -231,13 +251,16 @@ void register_recurrent(py::module_& m) {
         .def_property_readonly("nbytes", &PyTape::bytes)
         .def("backward", &PyTape::backward, py::arg("d_output").none(true), py::arg("d_final_state").none(true),
              py::arg("d_x").none(true), py::arg("d_state").none(true), py::arg("d_weight_ih"), py::arg("d_weight_hh"),
-             py::arg("d_bias_ih"), py::arg("d_bias_hh"), py::kw_only(), py::arg("add_to_d_x") = false);
+             py::arg("d_bias_ih"), py::arg("d_bias_hh"), py::arg("d_gain_ih").none(true) = py::none(),
+             py::arg("d_gain_hh").none(true) = py::none(), py::kw_only(), py::arg("add_to_d_x") = false);
 
     using W = PyRecurrentWeights;
     py::class_<W>(m, "RecurrentWeights")
-        .def(py::init<const std::string&, const std::string&, py::handle, py::handle, py::handle, py::handle, bool>(),
+        .def(py::init<const std::string&, const std::string&, py::handle, py::handle, py::handle, py::handle,
+                      py::handle, py::handle, bool, double>(),
              py::arg("cell"), py::arg("activation"), py::arg("weight_ih"), py::arg("weight_hh"), py::arg("bias_ih"),
-             py::arg("bias_hh"), py::kw_only(), py::arg("training") = false)
+             py::arg("bias_hh"), py::arg("gain_ih").none(true) = py::none(), py::arg("gain_hh").none(true) = py::none(),
+             py::kw_only(), py::arg("training") = false, py::arg("zoneout") = 0.0)
         .def_property_readonly("cell", [](const W& w) { return w.get([](const auto& x) { return x.cell().name; }); })
         .def_property_readonly(
             "activation",
@@ -252,7 +275,17 @@ void register_recurrent(py::module_& m) {
              py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true))
         .def("record", &W::record, py::arg("x"), py::arg("lengths").none(true), py::arg("reverse"),
              py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true),
-             py::arg("workspace") = nullptr, py::arg("checkpoint_steps") = 0);
+             py::arg("workspace") = nullptr, py::arg("checkpoint_steps") = 0, py::arg("recurrent_dropout") = 0.0,
+             py::arg("key") = 0);
+
+    m.def(
+        "random_words",
+        [](std::uint64_t key, std::uint32_t counter, py::handle out) {
+            const index_t n = checked<std::uint32_t>(out, "out", {2, "n"}, Access::write).shape(1);
+            std::uint32_t* const data = required<std::uint32_t>(out, "out", {2, n}, Access::write);
+            kernels().random_words(key, counter, n, data, data + n);
+        },
+        py::arg("key"), py::arg("counter"), py::arg("out"));
 }
 
 }  // namespace skrnn

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "buffer.h"
 #include "dispatch.h"
 #include "pack.h"
 #include "parallel.h"
@@ -25,8 +24,7 @@ double work_of(index_t rows, index_t input_size, index_t output_size) {
 }  // namespace
 
 template <class T>
-void dense_forward(const T* x, const T* weight, const T* bias, T* out, index_t rows, index_t input_size,
-                   index_t output_size) {
+Buffer<T> dense_panels(const T* weight, const T* bias, index_t input_size, index_t output_size) {
     const KernelTable& table = kernels();
     const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T)), tile = tile_vectors * width;
     const index_t padded = round_up(output_size, width);
@@ -39,34 +37,47 @@ void dense_forward(const T* x, const T* weight, const T* bias, T* out, index_t r
         functions<T>(table).transpose(weight + column * input_size, input_size, panel + line, line, real, input_size);
         panel += (1 + input_size) * line;
     }
+    return packed;
+}
 
+template <class T>
+Buffer<T> dense_gradient_panels(const T* weight, index_t input_size, index_t output_size) {
+    const index_t width = kernels().vector_bytes / static_cast<index_t>(sizeof(T)), tile = tile_vectors * width;
+    const index_t padded = round_up(input_size, width);
+    Buffer<T> packed(checked_product(static_cast<std::size_t>(padded), static_cast<std::size_t>(1 + output_size)));
+    T* panel = packed.data();
+    for (index_t column = 0; column < padded; column += tile) {
+        const index_t line = std::min(tile, padded - column);
+        panel = std::fill_n(panel, line, T(0));
+        panel = pack_columns(panel, line, output_size, weight, input_size, column);
+    }
+    return packed;
+}
+
+template <class T>
+void dense_forward(const T* x, const T* weight, const T* bias, T* out, index_t rows, index_t input_size,
+                   index_t output_size) {
+    const Buffer<T> packed = dense_panels(weight, bias, input_size, output_size);
     const std::vector<const T*> x_rows = rows_of(x, rows, input_size);
     const std::vector<T*> out_rows = rows_of(out, rows, output_size);
     const index_t offset = 0;
     const GemmArgs<T> args{x_rows.data(), 1, &offset, input_size, packed.data(), output_size, out_rows.data(), false};
+    const Functions<T>& f = functions<T>(kernels());
     parallel(threads_for(work_of(rows, input_size, output_size)),
-             [&](Team team) { functions<T>(table).gemm(args, team.begin(rows), team.end(rows)); });
+             [&](Team team) { f.gemm(args, team.begin(rows), team.end(rows)); });
 }
 
 template <class T>
 void dense_backward(const T* x, const T* weight, const T* d_out, T* d_x, T* d_weight, T* d_bias, index_t rows,
                     index_t input_size, index_t output_size) {
     const KernelTable& table = kernels();
-    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T)), tile = tile_vectors * width;
+    const index_t width = table.vector_bytes / static_cast<index_t>(sizeof(T));
 
     Buffer<T> packed;
     std::vector<const T*> d_out_rows;
     std::vector<T*> d_x_rows;
     if (d_x != nullptr) {
-        const index_t padded = round_up(input_size, width);
-        packed =
-            Buffer<T>(checked_product(static_cast<std::size_t>(padded), static_cast<std::size_t>(1 + output_size)));
-        T* panel = packed.data();
-        for (index_t column = 0; column < padded; column += tile) {
-            const index_t line = std::min(tile, padded - column);
-            panel = std::fill_n(panel, line, T(0));
-            panel = pack_columns(panel, line, output_size, weight, input_size, column);
-        }
+        packed = dense_gradient_panels(weight, input_size, output_size);
         d_out_rows = rows_of(d_out, rows, output_size);
         d_x_rows = rows_of(d_x, rows, input_size);
     }
@@ -92,6 +103,10 @@ void dense_backward(const T* x, const T* weight, const T* d_out, T* d_x, T* d_we
     });
 }
 
+template Buffer<float> dense_panels<float>(const float*, const float*, index_t, index_t);
+template Buffer<double> dense_panels<double>(const double*, const double*, index_t, index_t);
+template Buffer<float> dense_gradient_panels<float>(const float*, index_t, index_t);
+template Buffer<double> dense_gradient_panels<double>(const double*, index_t, index_t);
 template void dense_forward<float>(const float*, const float*, const float*, float*, index_t, index_t, index_t);
 template void dense_forward<double>(const double*, const double*, const double*, double*, index_t, index_t, index_t);
 template void dense_backward<float>(const float*, const float*, const float*, float*, float*, float*, index_t, index_t,

@@ -56,6 +56,8 @@ struct CellData {
     int n_states;     // 1: h; 2: h and c
     int n_slots;      // gates, plus pre-activations that must be kept apart (GRU, reset after)
     int forget_gate;  // its bias starts at 1; -1 if none
+    int keep_gate;    // near 1 it keeps the state as it is; -1 if none
+    int write_gate;   // near 1 it writes a new one; -1 if none
     int n_stages;
     Stage stages[max_stages];
     int x_gate[max_slots];  // gate whose input weights feed a slot
@@ -73,6 +75,7 @@ struct Steps {
     const index_t* first;     // [steps] number of packed steps before step t
     const index_t* state_at;  // [steps + 1] where the states before step t are (after it: state_at[t + 1])
     const index_t* gate_at;   // [steps] where the slots and operands of step t are
+    index_t begin;            // steps of the call before the first of these
 };
 
 /// What one thread does of a call: all hidden units of some rows, or some hidden units of all rows. Threads that share
@@ -113,6 +116,26 @@ struct BackwardArgs {
     T* d_states;  // [n_states][rows][padded] in: of the final states; out: of the initial states
 };
 
+/// What the regularised time loop (kernels/regularized.h) is given besides: the memory of its three techniques, null
+/// where one is off. [..] stands for rows of the steps that are kept, as in `gates`.
+template <class T>
+struct Regularization {
+    // Layer normalisation. Two parts of every pre-activation are normalised: the sums of x W, and those of h U.
+    const T* norm;      // [3][n_slots][padded] gains of either part, and biases
+    T* parts[2];        // [..][n_slots][padded] normalised sums; backward leaves the gradients of the sums
+    T* inverse_scales;  // [..][n_stages][2] one over the deviation of the sums
+    T* d_norm;          // [rows][3][n_slots][padded] gradients of `norm`, added to by each row for itself
+    // Recurrent dropout.
+    const T* mask;  // [rows][padded] of the states where they enter a recurrent product
+    T* masked;      // [..][padded] h(t-1) times the mask
+    // Zoneout.
+    T zoneout;                       // probability that a state keeps its value; 0: off
+    const std::uint64_t* row_keys;   // [rows] of the random words; null: the expectation, nothing is drawn
+    std::int32_t zoneout_threshold;  // a state keeps its value where the upper 31 bits of its word are below
+    T* unzoned;                      // [n_states][unzoned_rows][padded] the states as the cell computed them
+    index_t unzoned_rows;
+};
+
 /// out[s] = bias + sum over operands and depth of a[s][offset + k] * panel[k]: rows independent of one another.
 template <class T>
 struct GemmArgs {
@@ -150,6 +173,18 @@ struct OuterArgs {
     T* sums;  // room for the chains: core/pack.h
 };
 
+/// A loss of each element; a row's is the sum over its columns, times its weight.
+template <class T>
+struct LossArgs {
+    const T* prediction;  // [rows][columns], as target and d_prediction
+    const T* target;
+    const T* weight;  // [rows]; null: 1
+    T* d_prediction;  // written; null: not wanted
+    index_t rows, columns;
+    double delta = 0;              // huber: where the parabola ends
+    const T* quantiles = nullptr;  // quantile: [columns] levels
+};
+
 /// One optimiser step on flat vectors. `scale` is what clipping leaves of the gradient.
 template <class T>
 struct SolverArgs {
@@ -161,12 +196,35 @@ struct SolverArgs {
     double momentum, beta_1, beta_2, epsilon;
     double correction_1, correction_2;  // 1 - beta^step
     bool nesterov;
+    double mu = 0, mu_next = 0, mu_product = 0;  // nadam: momentum of this step and of the next; product of all so far
+};
+
+/// Pooling over the steps of each row, which has steps first[n] .. first[n + 1] - 1 of all that really exist. A row
+/// without steps gives zeros; what lies beyond a row's steps is not read, and written as zeros.
+template <class T>
+struct PoolingArgs {
+    const index_t* first;  // [rows + 1]
+    index_t steps, features;
+    const T* x;          // [rows][steps][features]
+    T* out;              // [rows][features], written
+    const T* d_out;      // [rows][features], backward
+    T* d_x;              // [rows][steps][features], written backward
+    std::int64_t* best;  // max: [rows][features], the step that each feature comes from, -1 for none
+    // attention; `attention` and `d_attention` leave the products with `weight` to gemm and outer
+    index_t units;
+    const T* query;  // [units]
+    T* hidden;       // [packed steps][units] weight x + bias, overwritten by its tanh, backward by its gradient
+    T* alpha;        // [rows][steps], written; backward read
+    T* d_scores;     // [packed steps], written backward
 };
 
 template <class T>
 struct CellKernels {
     void (*forward)(const ForwardArgs<T>&, const Share&);
     void (*backward)(const BackwardArgs<T>&, const Share&);
+    // with a share of rows, not of units
+    void (*forward_regularized)(const ForwardArgs<T>&, const Regularization<T>&, const Share&);
+    void (*backward_regularized)(const BackwardArgs<T>&, const Regularization<T>&, const Share&);
 };
 
 struct Cell {
@@ -187,13 +245,28 @@ struct Functions {
     // rows of d_logits are d_stride apart; with 0 they overwrite one another, for callers who want the loss alone
     double (*cross_entropy)(const T* logits, const std::int64_t* target, const T* weight, T* d_logits, index_t d_stride,
                             index_t rows, index_t columns);
-    double (*squared_error)(const T* prediction, const T* target, const T* weight, T* d_prediction, index_t rows,
-                            index_t columns);
+    double (*squared_error)(const LossArgs<T>&);
+    double (*absolute_error)(const LossArgs<T>&);
+    double (*huber)(const LossArgs<T>&);
+    double (*quantile)(const LossArgs<T>&);
+    double (*poisson)(const LossArgs<T>&);
+    double (*binary_cross_entropy)(const LossArgs<T>&);
     double (*sum_of_squares)(const T* x, index_t n);
     void (*sgd)(const SolverArgs<T>&);
     void (*adam)(const SolverArgs<T>&);   // decay: L2 in the gradient
     void (*adamw)(const SolverArgs<T>&);  // decay: decoupled
+    void (*nadam)(const SolverArgs<T>&);
     void (*rmsprop)(const SolverArgs<T>&);
+    void (*adagrad)(const SolverArgs<T>&);
+    // see PoolingArgs; rows [row_begin, row_end), or packed steps
+    void (*mean_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_mean_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*max_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_max_pooling)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*attention)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_attention)(const PoolingArgs<T>&, index_t row_begin, index_t row_end);
+    void (*d_attention_units)(const PoolingArgs<T>&, index_t step_begin, index_t step_end);
+    void (*add)(const T* x, T* to, index_t n);         // to += x
     void (*multiply_add)(index_t iterations, T* out);  // the machine's peak, for the benches; fma_per_iteration each
 };
 
@@ -206,6 +279,9 @@ struct KernelTable {
     const Cell* cells;
     Functions<float> f32;
     Functions<double> f64;
+    // two words for each of the counters (0, counter) to (n - 1, counter)
+    void (*random_words)(std::uint64_t key, std::uint32_t counter, index_t n, std::uint32_t* first,
+                         std::uint32_t* second);
 };
 
 }  // namespace skrnn

@@ -49,7 +49,7 @@ Plan::Plan(index_t rows, index_t steps, const std::int64_t* lengths, bool revers
 }
 
 Steps Plan::steps(index_t begin, index_t end) const {
-    return {rows_, end - begin, active() + begin, first() + begin, state_at() + begin, gate_at() + begin};
+    return {rows_, end - begin, active() + begin, first() + begin, state_at() + begin, gate_at() + begin, begin};
 }
 
 index_t Plan::share(int thread, int size) const {

@@ -48,13 +48,15 @@ void clear_padding(const SequenceView<T>& view, index_t rows, index_t steps, con
 template <class T>
 RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell, Activation activation,
                                       index_t input_size, index_t hidden_size, const T* weight_ih, const T* weight_hh,
-                                      const T* bias_ih, const T* bias_hh, bool training)
+                                      const T* bias_ih, const T* bias_hh, bool training, double zoneout,
+                                      const T* gain_ih, const T* gain_hh)
     : table_(table),
       cell_(cell),
       activation_(activation),
       input_size_(input_size),
       hidden_size_(hidden_size),
-      training_(training) {
+      training_(training),
+      zoneout_(zoneout) {
     const CellData& data = *cell.data;
     const index_t padded_i = round_up(input_size, width());
     index_t sizes[3] = {0, 0, padded_i};
@@ -75,6 +77,7 @@ RecurrentWeights<T>::RecurrentWeights(const KernelTable& table, const Cell& cell
         pack_forward(weight_ih, weight_hh, bias_ih, bias_hh, Turns(team));
         if (training) pack_backward(weight_ih, weight_hh, Turns(team));
     });
+    if (gain_ih != nullptr) norm_ = pack_norm(data, hidden_size, padded_size(), gain_ih, gain_hh, bias_ih, bias_hh);
 }
 
 template <class T>
@@ -151,8 +154,24 @@ void RecurrentWeights<T>::pack_backward(const T* weight_ih, const T* weight_hh, 
 }
 
 template <class T>
+LoopShare RecurrentWeights<T>::share_steps(double work, index_t rows, bool regularized) const {
+    if (!regularized) return share_loop(work, step_work(), rows);
+    return {std::min<int>(threads_for(work), static_cast<int>(std::max<index_t>(rows, 1))), false};
+}
+
+template <class T>
+void RecurrentWeights<T>::run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>* regularized,
+                                    const Share& share) const {
+    const CellKernels<T>& kernels = cell_kernels<T>(cell_);
+    if (regularized != nullptr)
+        kernels.forward_regularized(args, regularized->args(), share);
+    else
+        kernels.forward(args, share);
+}
+
+template <class T>
 void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states,
-                              T* gates, T* operands) const {
+                              T* gates, T* operands, const RegularizedMemory<T>* regularized) const {
     const CellData& data = *cell_.data;
     const index_t H = hidden_size_, padded = padded_size(), rows = plan.rows();
     const index_t state_stride = plan.state_rows() * padded;
@@ -177,9 +196,9 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
 
     const double work = static_cast<double>(plan.packed_steps()) * static_cast<double>(data.n_gates * H) *
                         static_cast<double>(input_size_ + H);
-    const LoopShare sharing = share_loop(work, step_work(), rows);
+    const LoopShare sharing = share_steps(work, rows, regularized != nullptr);
     Buffer<T> projections;
-    if (rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
+    if (regularized == nullptr && rows <= few_rows * (sharing.by_units ? 1 : sharing.n_threads) && plan.longest() > 1)
         projections = Buffer<T>(static_cast<std::size_t>(rows * projection_steps * data.n_slots * padded));
 
     const ForwardArgs<T> args{
@@ -205,7 +224,7 @@ void RecurrentWeights<T>::run(const RecurrentCall<T>& call, const Plan& plan, co
         ForwardArgs<T> segment_args = args;
         for (index_t segment = 0; segment <= last; ++segment) {
             segment_args.steps = plan.steps(plan.segment_begin(segment), plan.segment_begin(segment + 1));
-            cell_kernels<T>(cell_).forward(segment_args, share);
+            run_steps(segment_args, regularized, share);
             if (segment == last) break;
             team.barrier();
             if (team.thread == 0) hand_out_final_states(segment);
@@ -226,13 +245,13 @@ void RecurrentWeights<T>::forward(const RecurrentCall<T>& call) const {
 
     Buffer<T> states(checked_product(checked_product(static_cast<std::size_t>(plan.state_rows()), padded),
                                      static_cast<std::size_t>(data.n_states)));
+    const auto regularized = regularize(plan, nullptr, nullptr);
+    const auto rows = static_cast<std::size_t>(plan.gate_rows());
     Buffer<T> gates, operands;
-    if (data.n_stages > 1) {  // a later stage reads what an earlier one left
-        const auto rows = static_cast<std::size_t>(plan.gate_rows());
+    if (data.n_stages > 1 || regularized)  // what follows a product reads what it left
         gates = Buffer<T>(checked_product(checked_product(rows, padded), static_cast<std::size_t>(data.n_slots)));
-        operands = Buffer<T>(checked_product(rows, padded));
-    }
-    run(call, plan, x_rows.data(), states.data(), gates.data(), operands.data());
+    if (data.n_stages > 1) operands = Buffer<T>(checked_product(rows, padded));
+    run(call, plan, x_rows.data(), states.data(), gates.data(), operands.data(), regularized.get());
 }
 
 template <class T>
@@ -240,7 +259,8 @@ std::unique_ptr<Tape<T>> RecurrentWeights<T>::record(const RecurrentCall<T>& cal
                                                      std::shared_ptr<Workspace> workspace) const {
     const index_t segment_steps = std::max<index_t>(checkpoint_steps > 0 ? checkpoint_steps : call.steps, 1);
     std::unique_ptr<Tape<T>> tape(new Tape<T>(this->shared_from_this(), call, segment_steps, std::move(workspace)));
-    run(call, tape->plan_, tape->x_rows_.data(), tape->states_.data(), tape->gates_.data(), tape->operands_.data());
+    run(call, tape->plan_, tape->x_rows_.data(), tape->states_.data(), tape->gates_.data(), tape->operands_.data(),
+        tape->regularized_.get());
     return tape;
 }
 
@@ -264,7 +284,8 @@ Tape<T>::Tape(std::shared_ptr<const RecurrentWeights<T>> weights, const Recurren
     states_ = sized(plan_.state_rows(), data.n_states);
     gates_ = sized(plan_.gate_rows(), data.n_slots);
     if (data.n_stages > 1) operands_ = sized(plan_.gate_rows(), data.n_stages - 1);
-    bytes_ = states_.bytes() + gates_.bytes() + operands_.bytes();
+    regularized_ = weights_->regularize(plan_, &call.draws, workspace_);
+    bytes_ = states_.bytes() + gates_.bytes() + operands_.bytes() + (regularized_ ? regularized_->bytes() : 0);
 }
 
 template <class T>
@@ -304,12 +325,18 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                                     gates_.data(),
                                     d_states.data()};
 
+    // Where the gradients of the sums of x W and of h U are left: with those of the pre-activations, or apart.
+    const bool normalizes = weights.normalizes();
+    Regularization<T> regularization{};
+    if (regularized_) regularization = regularized_->prepare_backward(workspace_);
+    T* const x_sums = normalizes ? regularization.parts[0] : gates_.data();
+    T* const h_sums = normalizes ? regularization.parts[1] : gates_.data();
+
     // ---- Gradient of the inputs: one product over all packed steps
     std::vector<const T*> gate_rows(n_packed);
     for (index_t t = 0; t < steps.steps; ++t)
         for (index_t i = 0; i < steps.active[t]; ++i)
-            gate_rows[static_cast<std::size_t>(steps.first[t] + i)] =
-                gates_.data() + (steps.gate_at[t] + i) * slot_stride;
+            gate_rows[static_cast<std::size_t>(steps.first[t] + i)] = x_sums + (steps.gate_at[t] + i) * slot_stride;
     index_t x_offsets[max_slots], n_x = 0;
     for (int j = 0; j < data.n_stages; ++j)
         for (int q = data.stages[j].x.begin; q < data.stages[j].x.end; ++q) x_offsets[n_x++] = q * padded;
@@ -323,56 +350,69 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
     const GemmArgs<T> input_gradient{gate_rows.data(),           n_x, x_offsets,       H,
                                      weights.backward_x_.data(), I,   d_x_rows.data(), gradients.add_to_d_x};
 
-    // ---- Gradients of the weights: one product per stage, whose features are h (or the operand), 1 and x
+    // ---- Gradients of the weights: one product per stage, whose features are h (or the operand), 1 and x; or, where
+    // the sums of x and of h have gradients of their own, two
     struct Job {
         OuterArgs<T> args;
         OuterBlock<T> blocks[max_slots];
         std::vector<const T*> h_rows;
         Buffer<T> sums;
     };
-    Job jobs[max_stages];
+    Job jobs[2 * max_stages];
+    int n_jobs = 0;
     std::size_t scratch_size = 0;
-    for (int j = 0; j < data.n_stages; ++j) {
-        Job& job = jobs[j];
+    const T* const operands[max_stages] = {regularization.masked, operands_.data()};
+    const auto add_job = [&](int j, bool with_h, bool with_x, const T* sums) {
+        Job& job = jobs[n_jobs++];
         const Stage& stage = data.stages[j];
-        job.h_rows.resize(n_packed);
-        for (index_t t = 0; t < steps.steps; ++t)
-            for (index_t i = 0; i < steps.active[t]; ++i)
-                job.h_rows[static_cast<std::size_t>(steps.first[t] + i)] =
-                    j == 0 ? states_.data() + (steps.state_at[t] + i) * padded
-                           : operands_.data() + (steps.gate_at[t] + i) * padded;
+        if (with_h) {
+            job.h_rows.resize(n_packed);
+            for (index_t t = 0; t < steps.steps; ++t)
+                for (index_t i = 0; i < steps.active[t]; ++i)
+                    job.h_rows[static_cast<std::size_t>(steps.first[t] + i)] =
+                        operands[j] == nullptr ? states_.data() + (steps.state_at[t] + i) * padded
+                                               : operands[j] + (steps.gate_at[t] + i) * padded;
+        }
+        index_t n_blocks = 0;
         for (int q = stage.slots.begin; q < stage.slots.end; ++q) {
             OuterBlock<T> block{q * padded, {nullptr, nullptr}, {nullptr, nullptr}};
-            if (q >= stage.h.begin && q < stage.h.end) {
+            if (with_h && q >= stage.h.begin && q < stage.h.end) {
                 block.out[0] = gradients.d_weight_hh + data.h_gate[q] * H * H;
-                block.bias_out[0] = gradients.d_bias_hh + data.h_gate[q] * H;
+                if (!normalizes) block.bias_out[0] = gradients.d_bias_hh + data.h_gate[q] * H;
             }
-            if (q >= stage.x.begin && q < stage.x.end) {
+            if (with_x && q >= stage.x.begin && q < stage.x.end) {
                 block.out[1] = gradients.d_weight_ih + data.x_gate[q] * H * I;
-                block.bias_out[1] = gradients.d_bias_ih + data.x_gate[q] * H;
+                if (!normalizes) block.bias_out[1] = gradients.d_bias_ih + data.x_gate[q] * H;
             }
-            job.blocks[q - stage.slots.begin] = block;
+            if (block.out[0] != nullptr || block.out[1] != nullptr) job.blocks[n_blocks++] = block;
         }
         job.args = {0,
                     false,
                     false,
-                    {job.h_rows.data(), x_rows_.data()},
-                    {H, I},
-                    gates_.data(),
+                    {with_h ? job.h_rows.data() : nullptr, with_x ? x_rows_.data() : nullptr},
+                    {with_h ? H : 0, with_x ? I : 0},
+                    sums,
                     slot_stride,
                     H,
-                    slots_in(stage.slots),
+                    n_blocks,
                     job.blocks,
                     nullptr};
         job.sums = Buffer<T>(outer_sums(job.args, weights.width()), workspace_);
         job.args.sums = job.sums.data();
         scratch_size = std::max(scratch_size, outer_scratch(job.args, weights.width()));
-    }
+    };
+    for (int j = 0; j < data.n_stages; ++j)
+        if (normalizes) {
+            add_job(j, true, false, h_sums);
+            add_job(j, false, true, x_sums);
+        } else {
+            add_job(j, true, true, gates_.data());
+        }
 
     const double work =
         3.0 * static_cast<double>(packed_steps) * static_cast<double>(data.n_gates * H) * static_cast<double>(I + H);
     const int n_threads = threads_for(work);
-    const LoopShare sharing = share_loop(work, weights.step_work(), rows);
+    const LoopShare sharing = weights.share_steps(work, rows, regularized_ != nullptr);
     Meeting meeting;
     Buffer<T> scratch(scratch_size * static_cast<std::size_t>(n_threads), workspace_);
 
@@ -402,16 +442,20 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
         const auto backward_piece = [&](index_t begin, index_t end) {
             BackwardArgs<T> loop = time_loop;
             loop.steps = plan_.steps(begin, end);
-            cell.backward(loop, share);
+            if (regularized_)
+                cell.backward_regularized(loop, regularization, share);
+            else
+                cell.backward(loop, share);
             team.barrier();
             const index_t first = plan_.packed_before(begin), n = plan_.packed_before(end) - first;
             if (gradients.d_x.data != nullptr) f.gemm(input_gradient, first + team.begin(n), first + team.end(n));
-            for (int j = 0; j < data.n_stages; ++j) {
+            for (int j = 0; j < n_jobs; ++j) {
                 OuterArgs<T> outer = jobs[j].args;
                 outer.steps = n;
                 outer.begins = end == plan_.longest();
                 outer.ends = begin == 0;
-                for (const T* const*& rows_of : outer.rows) rows_of += first;
+                for (const T* const*& rows_of : outer.rows)
+                    if (rows_of != nullptr) rows_of += first;
                 outer.b += steps.gate_at[begin] * slot_stride;
                 f.outer(outer, team.thread, team.size,
                         scratch.data() + static_cast<std::size_t>(team.thread) * scratch_size);
@@ -425,7 +469,7 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
                 team.barrier();  // the gates of the segment before have been read
                 ForwardArgs<T> again = replay;
                 again.steps = plan_.steps(segment_begin, end);
-                cell.forward(again, share);
+                weights.run_steps(again, regularized_.get(), share);
                 team.barrier();
             }
             do {
@@ -442,9 +486,13 @@ void Tape<T>::backward(const RecurrentGradients<T>& gradients) {
         for (index_t i = 0; i < rows; ++i)
             std::copy_n(d_states.data() + (k * rows + i) * padded, H, wanted + plan_.batch_row(i) * H);
     }
+    if (normalizes)
+        regularized_->sum_norm_gradients(H, gradients.d_gain_ih, gradients.d_gain_hh, gradients.d_bias_ih,
+                                         gradients.d_bias_hh);
     states_ = Buffer<T>();
     gates_ = Buffer<T>();
     operands_ = Buffer<T>();
+    regularized_.reset();
 }
 
 template class RecurrentWeights<float>;

@@ -9,7 +9,9 @@
 #include "buffer.h"
 #include "dispatch.h"
 #include "pack.h"
+#include "parallel.h"
 #include "plan.h"
+#include "regularization.h"
 
 namespace skrnn {
 
@@ -33,6 +35,7 @@ struct RecurrentCall {
     StateArrays<const T> state{};  // null: zero
     SequenceView<T> output;        // written whole
     StateArrays<T> final_state{};
+    Draws draws;  // of a recorded call
 };
 
 template <class T>
@@ -43,6 +46,7 @@ struct RecurrentGradients {
     bool add_to_d_x = false;
     StateArrays<T> d_state{};
     T *d_weight_ih = nullptr, *d_weight_hh = nullptr, *d_bias_ih = nullptr, *d_bias_hh = nullptr;
+    T *d_gain_ih = nullptr, *d_gain_hh = nullptr;  // with layer normalisation
 };
 
 template <class T>
@@ -53,9 +57,10 @@ template <class T>
 class RecurrentWeights : public std::enable_shared_from_this<RecurrentWeights<T>> {
 public:
     /// weight_ih (G*H, I), weight_hh (G*H, H), bias_ih, bias_hh (G*H); `training`: pack what backward needs as well.
+    /// gain_ih, gain_hh (G*H): normalise the sums; null: do not.
     RecurrentWeights(const KernelTable& table, const Cell& cell, Activation activation, index_t input_size,
                      index_t hidden_size, const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh,
-                     bool training);
+                     bool training, double zoneout = 0, const T* gain_ih = nullptr, const T* gain_hh = nullptr);
 
     void forward(const RecurrentCall<T>& call) const;
     /// checkpoint_steps: keep the states before every so many steps alone, and let backward compute what lies between
@@ -69,7 +74,8 @@ public:
     index_t input_size() const { return input_size_; }
     index_t hidden_size() const { return hidden_size_; }
     bool training() const { return training_; }
-    std::size_t bytes() const { return forward_.bytes() + backward_h_.bytes() + backward_x_.bytes(); }
+    bool normalizes() const { return norm_.data() != nullptr; }
+    std::size_t bytes() const { return forward_.bytes() + backward_h_.bytes() + backward_x_.bytes() + norm_.bytes(); }
 
 private:
     friend class Tape<T>;
@@ -89,9 +95,20 @@ private:
     index_t padded_size() const { return round_up(hidden_size_, width()); }
     void pack_forward(const T* weight_ih, const T* weight_hh, const T* bias_ih, const T* bias_hh, Turns turns);
     void pack_backward(const T* weight_ih, const T* weight_hh, Turns turns);
+    /// The memory of a call in which something is regularised; null for the others. `draws`: null for inference.
+    std::unique_ptr<RegularizedMemory<T>> regularize(const Plan& plan, const Draws* draws,
+                                                     const std::shared_ptr<Workspace>& workspace) const {
+        if (!normalizes() && zoneout_ == 0 && (draws == nullptr || draws->recurrent_dropout == 0)) return nullptr;
+        return std::make_unique<RegularizedMemory<T>>(table_, *cell_.data, plan, hidden_size_, padded_size(),
+                                                      Regularizers<T>{norm_.data(), zoneout_}, draws, workspace);
+    }
+    /// How a time loop is shared; a regularised one by rows alone.
+    LoopShare share_steps(double work, index_t rows, bool regularized) const;
+    /// Some steps of a thread's share of the time loop.
+    void run_steps(const ForwardArgs<T>& args, const RegularizedMemory<T>* regularized, const Share& share) const;
     /// The time loop of `call` over the states in `states`, whose initial ones it fills in.
-    void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates,
-             T* operands) const;
+    void run(const RecurrentCall<T>& call, const Plan& plan, const T* const* x_rows, T* states, T* gates, T* operands,
+             const RegularizedMemory<T>* regularized) const;
 
     const KernelTable& table_;
     const Cell& cell_;
@@ -101,6 +118,8 @@ private:
     Buffer<T> forward_;     // per stage and panel: bias, input weights, recurrent weights
     Buffer<T> backward_h_;  // per stage and panel of units: recurrent weights, transposed
     Buffer<T> backward_x_;  // per panel of inputs: zeros, input weights, transposed
+    Buffer<T> norm_;        // as Regularization; empty without layer normalisation
+    double zoneout_;
 };
 
 /// What backward needs of one recorded call. The caller keeps x alive and unchanged.
@@ -132,6 +151,7 @@ private:
     std::vector<std::int64_t> lengths_;  // in batch order; empty: all `steps`
     std::vector<const T*> x_rows_;
     Buffer<T> states_, gates_, operands_;
+    std::unique_ptr<RegularizedMemory<T>> regularized_;  // null: nothing is
     std::size_t bytes_;
     std::atomic<bool> claimed_{false};
 };

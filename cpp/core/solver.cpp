@@ -5,12 +5,17 @@
 namespace skrnn {
 namespace {
 
-constexpr Solver solvers[] = {{"sgd", 1}, {"adam", 2}, {"adamw", 2}, {"rmsprop", 2}};
+constexpr Solver solvers[] = {{"sgd", 1}, {"adam", 2}, {"adamw", 2}, {"nadam", 2}, {"rmsprop", 2}, {"adagrad", 1}};
 
 template <class T>
 auto kernel_of(const Solver& solver, const Functions<T>& f) {
     const std::string name = solver.name;
-    return name == "sgd" ? f.sgd : name == "adam" ? f.adam : name == "adamw" ? f.adamw : f.rmsprop;
+    return name == "sgd"       ? f.sgd
+           : name == "adam"    ? f.adam
+           : name == "adamw"   ? f.adamw
+           : name == "nadam"   ? f.nadam
+           : name == "rmsprop" ? f.rmsprop
+                               : f.adagrad;
 }
 
 }  // namespace
@@ -43,6 +48,9 @@ double solver_step(const Solver& solver, const SolverOptions& options, index_t s
     args.correction_1 = 1 - std::pow(options.beta_1, options.step);
     args.correction_2 = 1 - std::pow(options.beta_2, options.step);
     args.nesterov = options.nesterov;
+    args.mu = options.mu;
+    args.mu_next = options.mu_next;
+    args.mu_product = options.mu_product;
     kernel_of(solver, f)(args);
     return norm;
 }

@@ -21,6 +21,7 @@ struct SolverOptions {
     index_t decay_size;
     double momentum = 0, beta_1 = 0, beta_2 = 0, epsilon = 0, step = 1;
     bool nesterov = false;
+    double mu = 0, mu_next = 0, mu_product = 0;
 };
 
 /// Returns the norm before clipping; one that is not finite leaves everything as it was.

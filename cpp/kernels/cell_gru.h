@@ -20,6 +20,8 @@ struct Gru {
         /*states*/ 1,
         /*slots*/ 4,
         /*forget gate*/ -1,
+        /*keep, write gate*/ 2,
+        -1,
         /*stages*/ 1,
         {{{0, 4}, {0, 3}, {1, 4}}},
         {2, 0, 1, -1},
@@ -50,13 +52,18 @@ struct Gru {
 struct GruResetBefore {
     enum { r, z, n };
     static constexpr CellData data = {
-        "gru_reset_before", "r z n",
+        "gru_reset_before",
+        "r z n",
         /*gates*/ 3,
         /*states*/ 1,
         /*slots*/ 3,
         /*forget gate*/ -1,
-        /*stages*/ 2,       {{{0, 2}, {0, 2}, {0, 2}}, {{2, 3}, {2, 3}, {2, 3}}},
-        {0, 1, 2},          {0, 1, 2},
+        /*keep, write gate*/ 1,
+        -1,
+        /*stages*/ 2,
+        {{{0, 2}, {0, 2}, {0, 2}}, {{2, 3}, {2, 3}, {2, 3}}},
+        {0, 1, 2},
+        {0, 1, 2},
     };
 
     template <class A, int stage, class V>

@@ -17,6 +17,8 @@ struct Lstm {
         /*states*/ 2,
         /*slots*/ 4,
         /*forget gate*/ f,
+        /*keep, write gate*/ f,
+        i,
         /*stages*/ 1,
         {{{0, 4}, {0, 4}, {0, 4}}},
         {i, f, g, o},

@@ -17,6 +17,8 @@ struct Mgu {
         /*states*/ 1,
         /*slots*/ 3,
         /*forget gate*/ -1,
+        /*keep, write gate*/ -1,
+        f,
         /*stages*/ 2,
         {{{0, 1}, {0, 1}, {0, 1}}, {{1, 2}, {1, 2}, {1, 2}}},
         {0, 1, -1},

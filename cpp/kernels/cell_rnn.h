@@ -8,11 +8,18 @@ namespace {
 
 struct Rnn {
     static constexpr CellData data = {
-        "rnn",        "h",
-        /*gates*/ 1,  /*states*/ 1,
-        /*slots*/ 1,  /*forget gate*/ -1,
-        /*stages*/ 1, {{{0, 1}, {0, 1}, {0, 1}}},
-        {0},          {0},
+        "rnn",
+        "h",
+        /*gates*/ 1,
+        /*states*/ 1,
+        /*slots*/ 1,
+        /*forget gate*/ -1,
+        /*keep, write gate*/ -1,
+        -1,
+        /*stages*/ 1,
+        {{{0, 1}, {0, 1}, {0, 1}}},
+        {0},
+        {0},
     };
 
     template <class A, int stage, class V>

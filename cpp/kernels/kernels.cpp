@@ -4,9 +4,13 @@
 #include "cell_lstm.h"
 #include "cell_mgu.h"
 #include "cell_rnn.h"
-#include "elementwise.h"
+#include "losses.h"
 #include "outer.h"
+#include "pooling.h"
+#include "random.h"
+#include "regularized.h"
 #include "sequence.h"
+#include "solvers.h"
 #include "transpose.h"
 
 #define SKRNN_TEXT_OF(x) #x
@@ -15,9 +19,14 @@
 namespace skrnn {
 namespace {
 
+template <class C, class T>
+constexpr CellKernels<T> cell_kernels() {
+    return {forward<C, T>, backward<C, T>, forward_regularized<C, T>, backward_regularized<C, T>};
+}
+
 template <class C>
 constexpr Cell cell() {
-    return {&C::data, {forward<C, float>, backward<C, float>}, {forward<C, double>, backward<C, double>}};
+    return {&C::data, cell_kernels<C, float>(), cell_kernels<C, double>()};
 }
 
 // One line per cell.
@@ -42,14 +51,46 @@ void multiply_add(index_t iterations, T* out) {
 
 template <class T>
 constexpr Functions<T> functions() {
-    return {gemm<T>,       outer<T>,   transpose<T>,     exp_array<T>,     sigmoid_array<T>,
-            tanh_array<T>, softmax<T>, cross_entropy<T>, squared_error<T>, sum_of_squares<T>,
-            sgd<T>,        adam<T>,    adamw<T>,         rmsprop<T>,       multiply_add<T>};
+    return {
+        gemm<T>,
+        outer<T>,
+        transpose<T>,
+        exp_array<T>,
+        sigmoid_array<T>,
+        tanh_array<T>,
+        // losses.h
+        softmax<T>,
+        cross_entropy<T>,
+        squared_error<T>,
+        absolute_error<T>,
+        huber<T>,
+        quantile<T>,
+        poisson<T>,
+        binary_cross_entropy<T>,
+        // solvers.h
+        sum_of_squares<T>,
+        sgd<T>,
+        adam<T>,
+        adamw<T>,
+        nadam<T>,
+        rmsprop<T>,
+        adagrad<T>,
+        // pooling.h
+        mean_pooling<T>,
+        d_mean_pooling<T>,
+        max_pooling<T>,
+        d_max_pooling<T>,
+        attention<T>,
+        d_attention<T>,
+        d_attention_units<T>,
+        add<T>,
+        multiply_add<T>,
+    };
 }
 
 constexpr KernelTable kernel_table = {
-    SKRNN_TEXT(KERNEL_ISA),         vector_bytes, row_tile,           fma_chains,
-    sizeof cells / sizeof cells[0], cells,        functions<float>(), functions<double>()};
+    SKRNN_TEXT(KERNEL_ISA), vector_bytes,        row_tile,    fma_chains, sizeof cells / sizeof cells[0], cells,
+    functions<float>(),     functions<double>(), random_words};
 
 }  // namespace
 

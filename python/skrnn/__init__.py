@@ -25,8 +25,13 @@ __all__ = [
     "RNNClassifier",
     "RNNRegressor",
     "__version__",
+    "callbacks",
+    "datasets",
     "get_num_threads",
+    "inspection",
+    "metrics",
     "nn",
+    "preprocessing",
     "set_num_threads",
     "show_versions",
     "testing",
@@ -37,7 +42,7 @@ _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
     "RNNRegressor": "skrnn.regressor",
 }
-_LAZY_MODULES = ("nn", "testing")
+_LAZY_MODULES = ("callbacks", "datasets", "inspection", "metrics", "nn", "preprocessing", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,8 @@ Everything here is strict: arrays must have the dtype, shape and layout stated, 
 silently, and a mismatch raises ``ValueError`` or ``TypeError`` naming the argument. Friendly conversion is the task of
 :mod:`skrnn.nn`.
 
-Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes.
+Symbols in shapes: N rows (sequences), T time steps, I input size, H hidden size, G gates, C classes, V
+vocabulary, E embedding size, F features, A units of attention.
 """
 
 from collections.abc import Sequence
@@ -32,6 +33,12 @@ class CellInfo:
     @property
     def forget_gate(self) -> int:
         """Index of the gate whose bias starts at 1, or -1."""
+    @property
+    def keep_gate(self) -> int:
+        """Index of the gate that keeps the state as it is where it is near 1, or -1."""
+    @property
+    def write_gate(self) -> int:
+        """Index of the gate that writes a new state where it is near 1, or -1."""
 
 def cells() -> dict[str, CellInfo]: ...
 def activations() -> tuple[str, ...]:
@@ -69,6 +76,10 @@ class RecurrentWeights:
     weight_ih : (G*H, I), C-contiguous
     weight_hh : (G*H, H), C-contiguous
     bias_ih, bias_hh : (G*H,)
+    gain_ih, gain_hh : (G*H,), or None for no layer normalisation. With them, the sums of a product with ``weight_ih``
+        or ``weight_hh`` are normalised over all the gates that it makes, then multiplied by the gains; biases follow.
+    zoneout : in [0, 1), the probability that a state keeps its value from one step to the next: drawn when recorded,
+        the expectation computed otherwise.
     training : also pack what ``Tape.backward`` needs (required by ``record``).
     """
 
@@ -80,8 +91,11 @@ class RecurrentWeights:
         weight_hh: _Float,
         bias_ih: _Float,
         bias_hh: _Float,
+        gain_ih: _Float | None = None,
+        gain_hh: _Float | None = None,
         *,
         training: bool = False,
+        zoneout: float = 0.0,
     ) -> None: ...
     @property
     def cell(self) -> str: ...
@@ -123,11 +137,17 @@ class RecurrentWeights:
         final_state: Sequence[_Float | None] | None,
         workspace: Workspace | None = None,
         checkpoint_steps: int = 0,
+        recurrent_dropout: float = 0.0,
+        key: int = 0,
     ) -> Tape:
         """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``.
 
         With ``checkpoint_steps`` = k > 0 it keeps the states before every k-th step, and the steps since the last of
         them; ``backward`` computes the others again, k at a time. The bits are the same.
+
+        ``recurrent_dropout`` in [0, 1): elements of h are dropped with that probability where they enter recurrent
+        products, the others divided by one less it; one mask for each row, the same at all steps. ``key``, a uint64:
+        decides that mask and zoneout, beside a row's index in the batch (see :func:`random_words`).
         """
 
 @final
@@ -154,6 +174,8 @@ class Tape:
         d_weight_hh: _Float,
         d_bias_ih: _Float,
         d_bias_hh: _Float,
+        d_gain_ih: _Float | None = None,
+        d_gain_hh: _Float | None = None,
         *,
         add_to_d_x: bool = False,
     ) -> None:
@@ -161,9 +183,18 @@ class Tape:
 
         ``d_output`` (N, T, H), strides as ``output``; values beyond a row's length are never read. ``d_x`` (N, T, I),
         written whole (zeros beyond each row's length), or added to with ``add_to_d_x``. ``d_state``: one writable
-        (N, H) per state. The weight gradients are overwritten. Arguments that are None are taken as zero (inputs)
-        or not computed (outputs).
+        (N, H) per state. The weight gradients are overwritten; those of the gains are wanted with layer normalisation,
+        and only then. Other arguments that are None are taken as zero (inputs) or not computed (outputs).
         """
+
+def random_words(key: int, counter: int, out: NDArray[np.uint32]) -> None:
+    """Write the words of Threefry-2x32-13 at the counters (i, counter), 0 <= i < n, into ``out`` (2, n).
+
+    What ``record`` draws. The key of row n: the words n (low, high) of its ``key`` at counter 2**32 - 1. From that:
+    recurrent dropout of unit u by the first word u at counter 2**32 - 1; zoneout of state k at the s-th step that the
+    row takes by word k of u at counter s. What has probability p happens where a word's upper 31 bits are below
+    ``int(p * 2**31)``.
+    """
 
 def dense_forward(x: _Float, weight: _Float, bias: _Float | None, out: _Float) -> None:
     """``out = x @ weight.T + bias``: x (N, I), weight (O, I), bias (O,), out (N, O); rows independent bit for bit."""
@@ -178,6 +209,69 @@ def dense_backward(
 ) -> None:
     """Gradients of ``dense_forward``; every output is overwritten."""
 
+def embedding_forward(
+    tokens: NDArray[np.int64], lengths: NDArray[np.int64] | None, weight: _Float, out: _Float
+) -> None:
+    """``out[n, t] = weight[tokens[n, t]]``: tokens (N, T), weight (V, E), out (N, T, E).
+
+    Beyond a row's length tokens are not read and ``out`` is zero. A token that is no row of ``weight`` raises.
+    """
+
+def embedding_backward(
+    tokens: NDArray[np.int64],
+    lengths: NDArray[np.int64] | None,
+    d_out: _Float,
+    padding_idx: int,
+    d_weight: _Float,
+) -> None:
+    """Gradient of ``embedding_forward`` for the whole matrix, overwritten; sums go in the order of rows and steps.
+
+    The row ``padding_idx`` stays zero; -1 for none.
+    """
+
+def mean_pooling_forward(x: _Float, lengths: NDArray[np.int64] | None, out: _Float) -> None:
+    """``out`` (N, F) = mean over each row's steps of ``x`` (N, T, F); zeros for a row without steps."""
+
+def mean_pooling_backward(d_out: _Float, lengths: NDArray[np.int64] | None, d_x: _Float) -> None:
+    """``d_x`` is written whole, zeros beyond each row's length; as by the two below."""
+
+def max_pooling_forward(x: _Float, lengths: NDArray[np.int64] | None, out: _Float, best: NDArray[np.int64]) -> None:
+    """``out`` (N, F) = largest over each row's steps, ``best`` (N, F) the first step that has it; 0, -1 without any."""
+
+def max_pooling_backward(
+    d_out: _Float, best: NDArray[np.int64], lengths: NDArray[np.int64] | None, d_x: _Float
+) -> None: ...
+def attention_pooling_forward(
+    x: _Float,
+    lengths: NDArray[np.int64] | None,
+    weight: _Float,
+    bias: _Float,
+    query: _Float,
+    hidden: _Float,
+    alpha: _Float,
+    out: _Float,
+) -> None:
+    """``out`` (N, F) = ``sum_t alpha[t] x[t]``, ``alpha`` (N, T) = softmax over each row's steps of the scores.
+
+    The score of a step is ``query . tanh(weight x[t] + bias)``: weight (A, F), bias and query (A,). ``alpha`` is
+    written whole, zeros beyond a row's length. ``hidden`` (N, T, A): room that ``backward`` wants as it was left.
+    """
+
+def attention_pooling_backward(
+    x: _Float,
+    lengths: NDArray[np.int64] | None,
+    weight: _Float,
+    query: _Float,
+    hidden: _Float,
+    alpha: _Float,
+    d_out: _Float,
+    d_x: _Float,
+    d_weight: _Float,
+    d_bias: _Float,
+    d_query: _Float,
+) -> None:
+    """Gradients of ``attention_pooling_forward``; outputs are overwritten, and ``hidden`` too: once per forward."""
+
 def softmax(logits: _Float, out: _Float) -> None:
     """Row-wise softmax of (N, C)."""
 
@@ -189,6 +283,30 @@ def softmax_cross_entropy(
 def squared_error(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
     """Sum over rows of ``weight * 0.5 * sum((prediction - target)**2)``: (N, K) both; and its gradient."""
 
+def absolute_error(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
+    """As ``squared_error``, of ``|prediction - target|``; its gradient at 0 is 0."""
+
+def huber(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None, *, delta: float
+) -> float:
+    """As ``squared_error``, of ``0.5 * e**2`` where ``|e| <= delta``, else ``delta * (|e| - delta / 2)``."""
+
+def quantile(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None, *, quantiles: _Float
+) -> float:
+    """As ``squared_error``, of ``max(q * -e, (1 - q) * e)`` with ``e = prediction - target``; its gradient at 0 is 0.
+
+    ``quantiles`` (K,): the level q of each column, in (0, 1).
+    """
+
+def poisson(prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None) -> float:
+    """As ``squared_error``, of ``exp(prediction) - target * prediction``."""
+
+def binary_cross_entropy(
+    prediction: _Float, target: _Float, weight: _Float | None, d_prediction: _Float | None
+) -> float:
+    """As ``squared_error``, of ``log(1 + exp(z)) - target * z`` for logits z, without overflow or cancellation."""
+
 def solver_step(
     solver: str,
     params: _Float,
@@ -198,12 +316,15 @@ def solver_step(
 ) -> float:
     """Clip the gradient by its global norm, then update ``params`` in place, in one pass.
 
-    ``solver``: "sgd", "adam", "adamw" or "rmsprop". ``params``, ``grads`` and every slot are flat and of one size.
-    ``slots``: sgd (velocity), adam and adamw (first and second moment), rmsprop (mean square, velocity).
+    ``solver``: "sgd", "adam", "adamw", "nadam", "rmsprop" or "adagrad". ``params``, ``grads`` and every slot are flat
+    and of one size. ``slots``: sgd (velocity), adam, adamw and nadam (first and second moment), rmsprop (mean square,
+    velocity), adagrad (sum of squares).
     ``options``: all of ``learning_rate``, ``max_grad_norm`` (inf for none), ``decay`` (L2 added to the clipped
     gradient; for adamw multiplied with the learning rate and taken from the weights), ``decay_size`` (only the first so
     many parameters decay), and per solver ``momentum``, ``nesterov`` (sgd: 0 or 1), ``beta_1``, ``beta_2``,
-    ``epsilon``, ``step`` (adam, adamw: 1 at the first call), ``rho``, ``momentum``, ``epsilon`` (rmsprop).
+    ``epsilon``, ``step`` (adam, adamw, nadam: 1 at the first call), ``mu``, ``mu_next``, ``mu_product`` (nadam: the
+    momentum of this step and of the next, the product of those of all steps up to this one), ``rho``, ``momentum``,
+    ``epsilon`` (rmsprop), ``epsilon`` (adagrad).
 
     Returns the norm before clipping, summed in float64 in an order that depends on the size alone. A norm that is not
     finite leaves ``params`` and the slots untouched.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skrnn._callbacks import is_callback
 from skrnn.nn._checks import check_dtype
 
 
@@ -82,6 +83,17 @@ class Dtypes:
 
     def __str__(self) -> str:
         return "'float32' or 'float64'"
+
+
+class Callbacks:
+    """Lists of callbacks: objects with the methods of scikit-learn's protocol."""
+
+    def accepts(self, value: Any) -> bool:
+        """Whether ``value`` is in the set."""
+        return isinstance(value, (list, tuple)) and all(map(is_callback, value))
+
+    def __str__(self) -> str:
+        return "a list of callbacks (with the methods setup, on_fit_task_begin, on_fit_task_end and teardown)"
 
 
 @dataclass(frozen=True)

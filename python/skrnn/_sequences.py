@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 Array = NDArray[Any]
@@ -58,6 +59,25 @@ class Sequences:
         lengths = self._lengths[rows]
         places = self._starts[rows][:, np.newaxis] + np.arange(lengths.max())
         return self._steps.take(places, axis=0, mode="clip"), lengths
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of time steps of each sequence."""
+        if self._lengths is not None:
+            return self._lengths
+        return np.full(len(self), self._steps.shape[1])
+
+    def largest(self) -> Any:
+        """Return the largest number in them."""
+        return self.sample(len(self)).max()
+
+    def sample(self, n_rows: int) -> Array:
+        """Return the time steps (S, F) of up to so many sequences, spread over all of them."""
+        rows = np.linspace(0, len(self) - 1, min(n_rows, len(self))).astype(np.int64)
+        x, lengths = self.batch(rows)
+        if lengths is None:
+            return x.reshape(-1, self.n_features)
+        return x[np.arange(x.shape[1]) < lengths[:, np.newaxis]]
 
     def chunks(self, n_hidden: int) -> Iterator[slice]:
         """Cut the rows into parts that, with ``n_hidden`` numbers a step, fit into little memory.
@@ -114,6 +134,8 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     """
     if not isinstance(X, (list, tuple)) and not hasattr(X, "__array__") and not hasattr(X, "shape"):
         raise TypeError(f"X must be an array, a data frame or a list of sequences, got {type(X).__name__}")
+    if not isinstance(X, (list, tuple)) and not hasattr(X, "shape"):
+        X = np.asarray(X)
     _refuse_odd_arrays(X, "X")
     if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
         X = list(X)  # an array or series that holds sequences
@@ -127,6 +149,125 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     if reset:
         estimator._fitted_on_table = False
     return sequences
+
+
+def check_tokens(
+    estimator: Any, X: Any, *, padding_idx: int | None, num_embeddings: int | None, reset: bool
+) -> Sequences:
+    """Check and convert ``X`` that holds integer tokens.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets ``n_features_in_`` (1) on reset.
+    X : array-like
+        A list of sequences of integers (n_timesteps,), or an array or data frame of integers
+        (n_samples, n_timesteps), in which ``padding_idx`` at the end of a row is padding.
+    padding_idx : int or None
+        The token that stands for nothing.
+    num_embeddings : int or None
+        Tokens must be below it; None where that is not known yet.
+    reset : bool
+        True in ``fit``.
+
+    Returns
+    -------
+    Sequences
+        One feature of int64.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the sample and step.
+    """
+    name = type(estimator).__name__
+    if not isinstance(X, (list, tuple)) and not hasattr(X, "__array__") and not hasattr(X, "shape"):
+        raise TypeError(f"X must be an array, a data frame or a list of sequences, got {type(X).__name__}")
+    items = X if isinstance(X, (list, tuple)) or np.ndim(X) < 2 else None
+    arrays: list[Array] = []
+    if items is not None:
+        items = list(items)
+        if not items:
+            raise ValueError(f"Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by {name}.")
+        arrays = [_as_tokens(item, f"X[{sample}]") for sample, item in enumerate(items)]
+        for sample, array in enumerate(arrays):
+            if array.ndim == 2 and array.shape[1] == 1:
+                arrays[sample] = array = array[:, 0]
+            if array.ndim != 1:
+                hint = " For one sequence pass [X]." if array.ndim == 0 else ""
+                raise ValueError(
+                    f"X[{sample}] has shape {array.shape}, but a sequence of tokens has shape (n_timesteps,), since "
+                    f"embedding_dim={estimator.embedding_dim} was given.{hint}"
+                )
+    else:
+        table = _as_tokens(X, "X")
+        if table.ndim == 3 and table.shape[2] == 1:
+            table = table[:, :, 0]
+        if table.ndim != 2:
+            raise ValueError(
+                f"X has shape {table.shape}, but tokens have shape (n_samples, n_timesteps), since "
+                f"embedding_dim={estimator.embedding_dim} was given."
+            )
+        if len(table) == 0:
+            shape = f"(shape={table.shape})"
+            raise ValueError(f"Found array with 0 sample(s) {shape} while a minimum of 1 is required by {name}.")
+        arrays = list(table)
+    if padding_idx is not None:
+        arrays = [_without_padding(array, padding_idx) for array in arrays]
+    lengths = np.array([len(array) for array in arrays], dtype=np.int64)
+    if not lengths.all():
+        what = "no token" if padding_idx is None else f"nothing but padding (padding_idx={padding_idx})"
+        raise ValueError(
+            f"Found array with 0 time step(s) at X[{lengths.argmin()}], which holds {what}, while a minimum of 1 is "
+            f"required by {name}."
+        )
+    ends = lengths.cumsum()
+    steps = np.concatenate(arrays)[:, np.newaxis]
+    outside = steps[:, 0] < 0
+    if num_embeddings is not None:
+        outside |= steps[:, 0] >= num_embeddings
+    if outside.any():
+        place = int(outside.argmax())
+        sample = int(np.searchsorted(ends, place, side="right"))
+        end = "inf" if num_embeddings is None else num_embeddings
+        raise ValueError(
+            f"Tokens must be in the range [0, {end}), got {steps[place, 0]} in sample {sample} at time step "
+            f"{place - int(ends[sample] - lengths[sample])}. The number of tokens is num_embeddings, or by default one "
+            "more than the largest in fit."
+        )
+    if reset:
+        estimator._fitted_on_table = False
+    _check_features(estimator, 1, None, reset=reset)
+    if (lengths == lengths[0]).all():
+        return Sequences(steps.reshape(len(arrays), -1, 1))
+    return Sequences(steps, starts=ends - lengths, lengths=lengths)
+
+
+def _as_tokens(item: Any, where: str) -> Array:
+    """Return integers as int64."""
+    _refuse_odd_arrays(item, where)
+    try:
+        array = np.asarray(item)
+    except ValueError as error:
+        raise ValueError(f"{where} is not a sequence of tokens: {error}") from error
+    if array.dtype.kind == "O" and array.size and all(isinstance(value, (int, np.integer)) for value in array.flat):
+        array = array.astype(np.int64)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(
+            f"{where} has dtype {array.dtype}, but embedding_dim was given, so that X must hold tokens, which are "
+            "integers. skrnn.preprocessing.Tokenizer makes some of text; without embedding_dim X may hold any numbers."
+        )
+    if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{where} holds {array.max()}, which is too large for a token.")
+    return array.astype(np.int64)
+
+
+def _without_padding(tokens: Array, padding_idx: int) -> Array:
+    """Cut padding off the end."""
+    kept = np.flatnonzero(tokens != padding_idx)
+    return tokens[: kept[-1] + 1] if len(kept) else tokens[:0]
 
 
 def _refuse_odd_arrays(value: Any, where: str) -> None:
@@ -261,6 +402,8 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
 def _as_steps(item: Any, sample: int) -> Array:
     """Return one sequence as numbers (n_timesteps, n_features)."""
     _refuse_odd_arrays(item, f"X[{sample}]")
+    if issparse(item):
+        raise TypeError(f"Sparse data was passed in X[{sample}], but dense data is required: use its toarray().")
     try:
         array = np.asarray(item)
         _refuse_odd_arrays(array, f"X[{sample}]")

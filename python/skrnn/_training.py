@@ -1,10 +1,14 @@
-"""The training loop: epochs and batches, when to stop, what to report."""
+"""The training loop: epochs and batches, when to stop, what to report; interrupted, it goes on where it stopped."""
 
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,44 +21,100 @@ from skrnn.nn import DivergenceError, Trainer
 
 Array = NDArray[Any]
 
+# The rate below which learning_rate="adaptive" gives up, and what it divides by; those of scikit-learn's MLP.
+_SMALLEST_RATE = 1e-6
+_ADAPTIVE_DIVISOR = 5.0
+
 
 @dataclass(frozen=True)
 class Examples:
-    """Sequences and what should come out for each."""
+    """Sequences, what should come out for each, and how much each counts (None: alike)."""
 
     sequences: Sequences
     target: Array
+    weight: Array | None = None
 
     def __len__(self) -> int:
         return len(self.sequences)
 
     def subset(self, rows: NDArray[np.int64]) -> Examples:
         """Return the examples ``rows``."""
-        return Examples(self.sequences.subset(rows), self.target[rows])
+        weight = None if self.weight is None else self.weight[rows]
+        return Examples(self.sequences.subset(rows), self.target[rows], weight)
+
+    def normalized(self, dtype: Any) -> Examples:
+        """Return the same with weights that are 1 on average: they then weigh losses, and change no learning rate."""
+        if self.weight is None:
+            return self
+        return Examples(self.sequences, self.target, (self.weight / self.weight.mean()).astype(dtype))
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long to train and in which portions; the names are the estimators'."""
+class Settings:
+    """How to train; the names are the estimators'."""
 
     batch_size: int
     max_iter: int
     shuffle: bool
     tol: float | None
     n_iter_no_change: int
+    early_stopping: bool
     verbose: int
-    hints: str
-    """What to suggest when training diverges."""
+    learning_rate: float
+    schedule: Callable[[float], float] | None
+    """A factor for the rate at each epoch, counted in fractions; None for 1."""
+    adaptive: bool
+    n_hidden: int
+    """Numbers that the network keeps of a time step."""
 
 
 @dataclass
-class History:
-    """What happened."""
+class Progress:
+    """What changes during training besides the weights, the solver and the random numbers: plain data."""
 
-    loss_curve: list[float] = field(default_factory=list)
-    validation_loss_curve: list[float] = field(default_factory=list)
+    history: dict[str, list[float]] = field(
+        default_factory=lambda: {
+            name: [] for name in ("loss", "validation_loss", "learning_rate", "gradient_norm", "seconds")
+        }
+    )
+    epoch: int = 0
+    """Whole epochs of this run, which a later run counts anew."""
     best_loss: float = math.inf
     """The smallest validation loss, or training loss where nothing was held out."""
+    best_weights: Array | None = None
+    epochs_without_improvement: int = 0
+    rate_factor: float = 1.0
+    finished: bool = False
+    # Of the epoch in hand:
+    order: NDArray[np.int64] | None = None
+    position: int = 0
+    total: float = 0.0
+    norm: float = 0.0
+    seconds: float = 0.0
+
+    def begin_run(self) -> None:
+        """Count epochs, and epochs without improvement, from 0 again."""
+        self.epoch = self.epochs_without_improvement = 0
+        self.best_loss, self.best_weights = math.inf, None
+        self.rate_factor = 1.0
+        self.finished = False
+        self.order = None
+
+    def begin_epoch(self, order: NDArray[np.int64]) -> None:
+        """Set out on a new epoch."""
+        self.order, self.position = order, 0
+        self.total = self.norm = self.seconds = 0.0
+
+
+class EpochHooks:
+    """What the caller wants to do around each epoch; this one wants nothing."""
+
+    def begin(self) -> None:
+        """Before an epoch."""
+
+    def end(self) -> bool:
+        """After an epoch; return whether to stop."""
+        return False
 
 
 def train(
@@ -62,94 +122,192 @@ def train(
     weights: Array,
     training: Examples,
     validation: Examples | None,
-    schedule: Schedule,
+    settings: Settings,
+    progress: Progress,
     rng: np.random.Generator,
-    n_hidden: int,
-) -> History:
-    """Train until the loss no longer improves, or for ``max_iter`` epochs.
+    hooks: EpochHooks,
+    diagnose: Callable[[], str],
+) -> Array:
+    """Train until the loss no longer improves, for ``max_iter`` epochs, or until Ctrl-C.
 
     Parameters
     ----------
     trainer : Trainer
         Takes the steps.
     weights : ndarray
-        The flat vector that the trainer moves. With validation examples it ends as it was when
-        their loss was smallest.
+        The flat vector that the trainer moves.
     training, validation : Examples
-        What to learn, and what to watch instead of the training loss.
-    schedule : Schedule
-        When to stop.
+        What to learn, and what else to watch.
+    settings : Settings
+        How.
+    progress : Progress
+        Where to begin; tells in the end where training stopped.
     rng : numpy.random.Generator
         Shuffles.
-    n_hidden : int
-        Numbers that the network keeps of a time step.
+    hooks : EpochHooks
+        Called around each epoch.
+    diagnose : callable
+        Says what the likely cause of a divergence is.
 
     Returns
     -------
-    History
+    ndarray
+        The weights to keep: those with the smallest validation loss under early stopping, else the
+        last.
     """
-    history = History()
-    best_weights: Array | None = None
-    epochs_without_improvement = 0
-    started = time.perf_counter()
+    interrupts: list[int] = []
     try:
-        for epoch in range(1, schedule.max_iter + 1):
-            history.loss_curve.append(_run_epoch(trainer, training, schedule, rng))
-            watched = history.loss_curve[-1]
-            if validation is not None:
-                watched = _evaluate(trainer, validation, n_hidden)
-                history.validation_loss_curve.append(watched)
-
-            if watched < history.best_loss - (schedule.tol or 0.0):
-                epochs_without_improvement = 0
-            else:
-                epochs_without_improvement += 1
-            if watched < history.best_loss:
-                history.best_loss = watched
-                if validation is not None:
-                    best_weights = weights.copy()
-
-            stop = schedule.tol is not None and epochs_without_improvement > schedule.n_iter_no_change
-            is_last = stop or epoch == schedule.max_iter
-            if schedule.verbose and (epoch % schedule.verbose == 0 or is_last):
-                _report(epoch, schedule, history, time.perf_counter() - started)
-            if stop:
-                if schedule.verbose:
-                    n = schedule.n_iter_no_change
-                    print(f"Stopped: for more than {n} epochs the loss did not fall by tol={schedule.tol}")
-                break
-        else:
-            if schedule.tol is not None:
-                warnings.warn(
-                    f"Stochastic Optimizer: Maximum iterations ({schedule.max_iter}) reached and "
-                    "the optimization hasn't converged yet.",
-                    ConvergenceWarning,
-                    stacklevel=4,
-                )
+        with _deferred(interrupts):
+            _run(trainer, weights, training, validation, settings, progress, rng, hooks, interrupts)
+        if interrupts or not progress.finished:
+            raise KeyboardInterrupt
         trainer.check_weights()
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        if len(interrupts) > 1:
+            raise
+        warnings.warn(
+            "Training interrupted by user. The model is that of the steps so far; with warm_start=True, fit on the "
+            "same data goes on from here.",
+            stacklevel=7,
+        )
     except DivergenceError as error:
-        epoch = len(history.loss_curve) + 1
-        message = f"Training diverged in epoch {epoch}: {error}. {schedule.hints}"
+        message = f"Training diverged in epoch {len(progress.history['loss']) + 1}: {error}. {diagnose()}"
         if trainer.n_steps == 0:
             raise ValueError(message) from error
-        warnings.warn(f"{message} The last good weights are kept.", ConvergenceWarning, stacklevel=4)
-    if best_weights is not None:
-        weights[:] = best_weights
-    return history
+        progress.finished = True
+        warnings.warn(f"{message} The last good weights are kept.", ConvergenceWarning, stacklevel=7)
+    if settings.early_stopping and progress.best_weights is not None:
+        return progress.best_weights
+    return weights
 
 
-def _run_epoch(trainer: Trainer, examples: Examples, schedule: Schedule, rng: np.random.Generator) -> float:
-    """Take one step for each batch; return the mean loss of all examples."""
-    n_examples = len(examples)
-    order = rng.permutation(n_examples) if schedule.shuffle else np.arange(n_examples)
-    total = 0.0
-    for start in range(0, n_examples, schedule.batch_size):
-        rows = order[start : start + schedule.batch_size]
+def _run(
+    trainer: Trainer,
+    weights: Array,
+    training: Examples,
+    validation: Examples | None,
+    settings: Settings,
+    progress: Progress,
+    rng: np.random.Generator,
+    hooks: EpochHooks,
+    interrupts: list[int],
+) -> None:
+    """Run epochs; ends early when ``interrupts`` is no longer empty."""
+    history = progress.history
+    while progress.epoch < settings.max_iter and not progress.finished:
+        if progress.order is None:
+            n = len(training)
+            progress.begin_epoch(rng.permutation(n) if settings.shuffle else np.arange(n))
+        hooks.begin()
+        started = time.perf_counter()
+        complete = _run_epoch(trainer, training, settings, progress, interrupts)
+        if complete:
+            history["loss"].append(progress.total / len(training))
+            watched = history["loss"][-1]
+            if validation is not None:
+                history["validation_loss"].append(_evaluate(trainer, validation, settings.n_hidden))
+                if settings.early_stopping:
+                    watched = history["validation_loss"][-1]
+        progress.seconds += time.perf_counter() - started
+        if not complete:
+            return
+        history["learning_rate"].append(trainer.solver.learning_rate)
+        history["gradient_norm"].append(progress.norm / math.ceil(len(training) / settings.batch_size))
+        history["seconds"].append(progress.seconds)
+        progress.order = None
+        progress.epoch += 1
+        progress.finished = _judge(watched, weights, settings, progress)
+        if settings.verbose and (progress.epoch % settings.verbose == 0 or progress.finished):
+            _report(progress, settings)
+        if progress.finished and settings.tol is not None:
+            _say_why(progress, settings)
+        if hooks.end():
+            progress.finished = True
+        if interrupts:
+            return
+    progress.finished = True
+
+
+def _run_epoch(
+    trainer: Trainer, examples: Examples, settings: Settings, progress: Progress, interrupts: list[int]
+) -> bool:
+    """Take one step for each batch that is left of the epoch; return whether none is left."""
+    n_examples, batch_size = len(examples), settings.batch_size
+    rate = settings.learning_rate * progress.rate_factor
+    trainer.solver.learning_rate = rate
+    order = progress.order
+    assert order is not None
+    while progress.position < n_examples:
+        if interrupts:
+            return False
+        rows = order[progress.position : progress.position + batch_size]
+        if settings.schedule is not None:
+            epoch = progress.epoch + progress.position / n_examples
+            trainer.solver.learning_rate = rate * settings.schedule(epoch)
         x, lengths = examples.sequences.batch(rows)
-        total += trainer.step(x, lengths, examples.target[rows]) * len(rows)
-    return total / n_examples
+        weight = None if examples.weight is None else examples.weight[rows]
+        progress.total += trainer.step(x, lengths, examples.target[rows], weight) * len(rows)
+        progress.norm += trainer.gradient_norm
+        progress.position += batch_size
+    return True
+
+
+def _judge(watched: float, weights: Array, settings: Settings, progress: Progress) -> bool:
+    """Compare the epoch with the best so far; return whether training is finished."""
+    if watched < progress.best_loss - (settings.tol or 0.0):
+        progress.epochs_without_improvement = 0
+    else:
+        progress.epochs_without_improvement += 1
+    if watched < progress.best_loss:
+        progress.best_loss = watched
+        if settings.early_stopping:
+            progress.best_weights = weights.copy()
+    if settings.tol is not None and progress.epochs_without_improvement > settings.n_iter_no_change:
+        if not settings.adaptive or settings.learning_rate * progress.rate_factor <= _SMALLEST_RATE:
+            return True
+        progress.rate_factor /= _ADAPTIVE_DIVISOR
+        progress.epochs_without_improvement = 0
+    return progress.epoch == settings.max_iter
+
+
+def _say_why(progress: Progress, settings: Settings) -> None:
+    """Tell whether training ended because nothing was gained, or too early."""
+    if progress.epochs_without_improvement > settings.n_iter_no_change:
+        if settings.verbose:
+            print(
+                f"Stopped: for more than {settings.n_iter_no_change} epochs the loss did not fall by tol={settings.tol}"
+            )
+        return
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and "
+        "the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=9,
+    )
+
+
+@contextmanager
+def _deferred(interrupts: list[int]) -> Iterator[None]:
+    """Let Ctrl-C wait until the step in hand is complete, so that training can go on from there bit for bit.
+
+    It fills the list instead. A second one does not wait. Where it is not Python's own handler that
+    answers, or in another thread than the main one, nothing is changed.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        interrupts.append(number)
+        if len(interrupts) > 1:
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _evaluate(trainer: Trainer, examples: Examples, n_hidden: int) -> float:
@@ -157,13 +315,15 @@ def _evaluate(trainer: Trainer, examples: Examples, n_hidden: int) -> float:
     total = 0.0
     for rows in examples.sequences.chunks(n_hidden):
         x, lengths = examples.sequences.batch(rows)
-        total += trainer.evaluate(x, lengths, examples.target[rows]) * len(x)
+        weight = None if examples.weight is None else examples.weight[rows]
+        total += trainer.evaluate(x, lengths, examples.target[rows], weight) * len(x)
     return total / len(examples)
 
 
-def _report(epoch: int, schedule: Schedule, history: History, seconds: float) -> None:
-    line = f"Epoch {epoch:>{len(str(schedule.max_iter))}}/{schedule.max_iter}"
-    line += f"  loss {history.loss_curve[-1]:.5f}"
-    if history.validation_loss_curve:
-        line += f"  validation loss {history.validation_loss_curve[-1]:.5f}"
-    print(f"{line}  {seconds:.1f} s", flush=True)
+def _report(progress: Progress, settings: Settings) -> None:
+    history = progress.history
+    line = f"Epoch {progress.epoch:>{len(str(settings.max_iter))}}/{settings.max_iter}"
+    line += f"  loss {history['loss'][-1]:.5f}"
+    if history["validation_loss"]:
+        line += f"  validation loss {history['validation_loss'][-1]:.5f}"
+    print(f"{line}  {sum(history['seconds']):.1f} s", flush=True)

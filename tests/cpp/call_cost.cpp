@@ -275,8 +275,8 @@ Call loss(bool cross_entropy) {
     const auto weight = numbers<T>(rows), d_prediction = numbers<T>(rows * columns);
     if (!cross_entropy)
         return [=] {
-            functions<T>(kernels()).squared_error(prediction->data(), target->data(), weight->data(),
-                                                  d_prediction->data(), rows, columns);
+            functions<T>(kernels()).squared_error(
+                {prediction->data(), target->data(), weight->data(), d_prediction->data(), rows, columns});
         };
     const auto classes = std::make_shared<std::vector<std::int64_t>>();
     for (index_t i = 0; i < rows; ++i) classes->push_back(i % columns);

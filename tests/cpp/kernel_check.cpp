@@ -2,6 +2,7 @@
 // every instruction set of the machine, against a naive loop, against differences of itself, and bit against bit.
 //
 // The suite in tests/*.py is wider. A cell without a naive step here is held to everything but the naive loop.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "core/parallel.h"
+#include "core/pooling.h"
 #include "core/recurrent.h"
 
 using namespace skrnn;
@@ -35,8 +37,9 @@ void check(bool ok, const std::string& what) {
 // --------------------------------------------------------------------------------------------------------
 
 /// Everything that a result depends on and a gradient exists for.
-enum Part { weight_ih, weight_hh, bias_ih, bias_hh, inputs, state_h, state_c, n_parts };
-const char* const part_names[n_parts] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h0", "c0"};
+enum Part { weight_ih, weight_hh, bias_ih, bias_hh, inputs, state_h, state_c, gain_ih, gain_hh, n_parts };
+const char* const part_names[n_parts] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh", "x",
+                                         "h0",        "c0",        "gain_ih", "gain_hh"};
 
 struct Problem {
     const Cell* cell;
@@ -47,12 +50,18 @@ struct Problem {
     std::array<Vector, n_parts> value;
     Vector d_output;  // NaN beyond a row's length: must never be read
     std::array<Vector, 2> d_final;
+    Draws draws{};
+    double zoneout = 0;
 
+    bool normalizes() const { return !value[gain_ih].empty(); }
+    bool draws_something() const { return zoneout > 0 || draws.recurrent_dropout > 0; }
     index_t length(index_t n) const { return lengths.empty() ? steps : lengths[static_cast<std::size_t>(n)]; }
     std::string name() const {
         return std::string(cell->data->name) + " activation " + std::to_string(static_cast<int>(activation)) + " N " +
                std::to_string(rows) + " T " + std::to_string(steps) + " I " + std::to_string(input_size) + " H " +
-               std::to_string(hidden_size) + (lengths.empty() ? "" : " ragged") + (reverse ? " reverse" : "") + ": ";
+               std::to_string(hidden_size) + (lengths.empty() ? "" : " ragged") + (reverse ? " reverse" : "") +
+               (normalizes() ? " norm" : "") + (zoneout > 0 ? " zoneout" : "") +
+               (draws.recurrent_dropout > 0 ? " dropout" : "") + ": ";
     }
 };
 
@@ -65,7 +74,7 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
                      bool reverse, Draw draw) {
     const CellData& data = *cell.data;
     const index_t N = sizes.rows, T = sizes.steps, I = sizes.input_size, H = sizes.hidden_size;
-    Problem p{&cell, activation, N, T, I, H, std::move(lengths), reverse, {}, {}, {}};
+    Problem p{&cell, activation, N, T, I, H, std::move(lengths), reverse, {}, {}, {}, {}, 0};
     const auto vector = [&](index_t size) {
         Vector v(static_cast<std::size_t>(size));
         for (double& x : v) x = draw();
@@ -78,7 +87,9 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
                vector(G * H),
                vector(N * T * I),
                vector(N * H),
-               vector(data.n_states > 1 ? N * H : 0)};
+               vector(data.n_states > 1 ? N * H : 0),
+               {},
+               {}};
     p.d_output = vector(N * T * H);
     p.d_final = {vector(N * H), vector(data.n_states > 1 ? N * H : 0)};
     const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -88,6 +99,17 @@ Problem make_problem(const Cell& cell, Activation activation, Sizes sizes, std::
         std::fill(from(p.value[inputs], I), to(p.value[inputs], I), nan);
         std::fill(from(p.d_output, H), to(p.d_output, H), nan);
     }
+    return p;
+}
+
+/// The problem with some of the techniques on.
+template <class Draw>
+Problem regularized(Problem p, bool normalizes, double zoneout, double recurrent_dropout, Draw draw) {
+    if (normalizes)
+        for (const Part gain : {gain_ih, gain_hh})
+            for (std::size_t i = 0; i < p.value[bias_ih].size(); ++i) p.value[gain].push_back(1 + 0.3 * draw());
+    p.zoneout = zoneout;
+    p.draws = {recurrent_dropout, 0x123456789abcdef};
     return p;
 }
 
@@ -119,9 +141,10 @@ Result<T> run(const Problem& p, bool backward) {
     for (int k = 0; k < n_parts; ++k)
         value[static_cast<std::size_t>(k)] = cast<T>(p.value[static_cast<std::size_t>(k)]);
 
-    const auto weights = std::make_shared<RecurrentWeights<T>>(kernels(), *p.cell, p.activation, I, H,
-                                                               value[weight_ih].data(), value[weight_hh].data(),
-                                                               value[bias_ih].data(), value[bias_hh].data(), backward);
+    const auto weights = std::make_shared<RecurrentWeights<T>>(
+        kernels(), *p.cell, p.activation, I, H, value[weight_ih].data(), value[weight_hh].data(), value[bias_ih].data(),
+        value[bias_hh].data(), backward, p.zoneout, p.normalizes() ? value[gain_ih].data() : nullptr,
+        p.normalizes() ? value[gain_hh].data() : nullptr);
     Result<T> result;
     result.output.assign(static_cast<std::size_t>(N * steps * H), T(99));
     result.final_state[0].assign(static_cast<std::size_t>(N * H), T(99));
@@ -136,6 +159,7 @@ Result<T> run(const Problem& p, bool backward) {
     call.state = {value[state_h].data(), two_states ? value[state_c].data() : nullptr};
     call.output = {result.output.data(), steps * H, H};
     call.final_state = {result.final_state[0].data(), two_states ? result.final_state[1].data() : nullptr};
+    call.draws = p.draws;
     if (!backward) {
         weights->forward(call);
         return result;
@@ -156,13 +180,15 @@ Result<T> run(const Problem& p, bool backward) {
     wanted.d_weight_hh = gradient[weight_hh].data();
     wanted.d_bias_ih = gradient[bias_ih].data();
     wanted.d_bias_hh = gradient[bias_hh].data();
+    wanted.d_gain_ih = gradient[gain_ih].data();
+    wanted.d_gain_hh = gradient[gain_hh].data();
     tape->backward(wanted);
     return result;
 }
 
 /// sum(output * d_output) + sum(final states * d_final): the loss whose gradient `run` computes.
 double loss(const Problem& p) {
-    const Result<double> r = run<double>(p, false);
+    const Result<double> r = run<double>(p, p.draws_something());
     double sum = 0;
     for (index_t n = 0; n < p.rows; ++n)
         for (index_t i = n * p.steps * p.hidden_size; i < (n * p.steps + p.length(n)) * p.hidden_size; ++i)
@@ -291,7 +317,7 @@ void check_forward(const Problem& p, double tolerance) {
     for (std::size_t k = 0; k < 2; ++k)
         check(same_bits(inference.final_state[k], recorded.final_state[k]), p.name() + "final states differ");
     Result<double> naive;
-    if (!Naive{p}.run(naive)) return;
+    if (p.normalizes() || !Naive{p}.run(naive)) return;
     const double difference = largest_difference(inference.output, naive.output);
     check(difference <= tolerance, p.name() + "output differs from the naive loop by " + std::to_string(difference));
     for (std::size_t k = 0; k < 2; ++k)
@@ -302,7 +328,7 @@ void check_forward(const Problem& p, double tolerance) {
 /// Every element against central differences of fourth order, rtol 5e-6.
 void check_gradients(Problem p) {
     const Result<double> got = run<double>(p, true);
-    constexpr double h = 1e-3;
+    const double h = p.normalizes() ? 2e-4 : 1e-3;  // what is normalised bends more
     for (std::size_t k = 0; k < n_parts; ++k) {
         double worst = 0;
         for (std::size_t i = 0; i < p.value[k].size(); ++i) {
@@ -438,9 +464,178 @@ void check_losses(T tolerance, Draw draw) {
     check(close(f.cross_entropy(logits.data(), classes, weight.data(), d.data(), columns, rows, columns), entropy),
           "softmax cross-entropy");
     check(largest_difference(d, d_entropy) <= static_cast<double>(tolerance), "gradient of softmax cross-entropy");
-    check(close(f.squared_error(logits.data(), target.data(), weight.data(), d.data(), rows, columns), squares),
+    check(close(f.squared_error({logits.data(), target.data(), weight.data(), d.data(), rows, columns}), squares),
           "squared error");
     check(largest_difference(d, d_squares) <= 16 * static_cast<double>(tolerance), "gradient of squared error");
+}
+
+/// Losses of each element against their formulas; `value` leaves the derivative in `slope`.
+template <class T, class Draw>
+void check_element_losses(double tolerance, Draw draw) {
+    const Functions<T>& f = functions<T>(kernels());
+    constexpr index_t rows = 3, columns = 71;  // more than one piece of those with an exponential
+    static constexpr double delta = 0.75, level = 0.875;
+    using Value = double (*)(double p, double y, double& slope);
+    struct Named {
+        const char* name;
+        double (*loss)(const LossArgs<T>&);
+        Value value;
+    };
+    const Named losses[] = {
+        {"absolute error", f.absolute_error,
+         [](double p, double y, double& slope) {
+             slope = p > y ? 1 : -1;
+             return std::abs(p - y);
+         }},
+        {"huber", f.huber,
+         [](double p, double y, double& slope) {
+             slope = std::min(std::max(p - y, -delta), delta);
+             return std::abs(p - y) <= delta ? 0.5 * (p - y) * (p - y) : delta * (std::abs(p - y) - delta / 2);
+         }},
+        {"quantile", f.quantile,
+         [](double p, double y, double& slope) {
+             slope = p > y ? 1 - level : -level;
+             return slope * (p - y);
+         }},
+        {"poisson", f.poisson,
+         [](double p, double y, double& slope) {
+             slope = std::exp(p) - y;
+             return std::exp(p) - y * p;
+         }},
+        {"binary cross-entropy", f.binary_cross_entropy,
+         [](double p, double y, double& slope) {
+             slope = 1 / (1 + std::exp(-p)) - y;
+             return std::log1p(std::exp(p)) - y * p;
+         }},
+    };
+    std::vector<T> prediction(rows * columns), target(rows * columns), d(rows * columns), levels(columns, T(level));
+    std::vector<T> weight{T(1), T(0), T(2.5)};
+    for (T& x : prediction) x = static_cast<T>(5 * draw());
+    for (T& y : target) y = static_cast<T>(std::abs(draw()));
+    for (const Named& loss : losses) {
+        double want = 0, size = 1;
+        Vector d_want;
+        for (std::size_t i = 0; i < d.size(); ++i) {
+            const auto w = static_cast<double>(weight[i / columns]);
+            double slope;
+            want += w * loss.value(static_cast<double>(prediction[i]), static_cast<double>(target[i]), slope);
+            d_want.push_back(w * slope);
+            size = std::max(size, std::abs(d_want.back()));
+        }
+        const LossArgs<T> args{prediction.data(), target.data(), weight.data(), d.data(), rows,
+                               columns,           delta,         levels.data()};
+        check(std::abs(loss.loss(args) - want) <= tolerance * (1 + std::abs(want)), loss.name);
+        check(largest_difference(d, d_want) <= tolerance * size, std::string("gradient of ") + loss.name);
+    }
+}
+
+/// Mean, maximum and attention of ragged rows whose padding is NaN, against plain loops, on one thread and on several.
+template <class T, class Draw>
+void check_pooling(double tolerance, Draw draw) {
+    constexpr std::size_t N = 5, steps = 7, F = 19, A = 21;
+    const std::int64_t lengths[N] = {7, 0, 3, 1, 5};
+    const PoolingShape shape{N, steps, F, lengths};
+    const auto numbers = [&](std::size_t size) {
+        std::vector<T> values(size);
+        for (T& x : values) x = static_cast<T>(draw());
+        return values;
+    };
+    std::vector<T> x = numbers(N * steps * F), d_out = numbers(N * F), weight = numbers(A * F), bias = numbers(A);
+    const std::vector<T> query = numbers(A);
+    for (std::size_t n = 0; n < N; ++n)
+        std::fill(x.begin() + static_cast<index_t>((n * steps + static_cast<std::size_t>(lengths[n])) * F),
+                  x.begin() + static_cast<index_t>((n + 1) * steps * F), std::numeric_limits<T>::quiet_NaN());
+
+    struct Pooled {
+        std::vector<T> out, d_x, d_weight, d_bias, d_query;
+    };
+    const auto pool = [&](const std::string& kind) {
+        Pooled r{std::vector<T>(N * F), std::vector<T>(N * steps * F), std::vector<T>(A * F), std::vector<T>(A),
+                 std::vector<T>(A)};
+        if (kind == "mean") {
+            mean_pooling_forward<T>(shape, x.data(), r.out.data());
+            mean_pooling_backward<T>(shape, d_out.data(), r.d_x.data());
+        } else if (kind == "max") {
+            std::vector<std::int64_t> best(N * F);
+            max_pooling_forward<T>(shape, x.data(), r.out.data(), best.data());
+            max_pooling_backward<T>(shape, d_out.data(), best.data(), r.d_x.data());
+        } else {
+            std::vector<T> hidden(N * steps * A), alpha(N * steps);
+            const Attention<T> attention{A, weight.data(), bias.data(), query.data(), hidden.data(), alpha.data()};
+            attention_pooling_forward<T>(shape, attention, x.data(), r.out.data());
+            attention_pooling_backward<T>(shape, attention, x.data(), d_out.data(), r.d_x.data(), r.d_weight.data(),
+                                          r.d_bias.data(), r.d_query.data());
+        }
+        return r;
+    };
+
+    for (const std::string kind : {"mean", "max", "attention"}) {
+        const Pooled got = pool(kind);
+        Vector out(N * F), d_x(N * steps * F), d_weight(A * F), d_bias(A), d_query(A);
+        for (std::size_t n = 0; n < N; ++n) {
+            const auto length = static_cast<std::size_t>(lengths[n]);
+            const auto value = [&](std::size_t t, std::size_t i) {
+                return static_cast<double>(x[(n * steps + t) * F + i]);
+            };
+            const auto d = [&](std::size_t i) { return static_cast<double>(d_out[n * F + i]); };
+            Vector units(length * A), alpha(length), d_alpha(length);
+            double sum = 0, mean = 0;
+            for (std::size_t t = 0; t < length; ++t) {
+                double score = 0;
+                for (std::size_t a = 0; a < A; ++a) {
+                    double unit = static_cast<double>(bias[a]);
+                    for (std::size_t i = 0; i < F; ++i) unit += static_cast<double>(weight[a * F + i]) * value(t, i);
+                    units[t * A + a] = std::tanh(unit);
+                    score += units[t * A + a] * static_cast<double>(query[a]);
+                }
+                alpha[t] = kind == "attention" ? std::exp(score) : 1;
+                sum += alpha[t];
+            }
+            for (std::size_t t = 0; t < length; ++t) {
+                alpha[t] /= sum;
+                for (std::size_t i = 0; i < F; ++i) d_alpha[t] += d(i) * value(t, i);
+                mean += alpha[t] * d_alpha[t];
+            }
+            for (std::size_t i = 0; i < F && length > 0; ++i) {
+                std::size_t best = 0;
+                for (std::size_t t = 0; t < length; ++t) {
+                    if (value(t, i) > value(best, i)) best = t;
+                    if (kind == "max") continue;
+                    out[n * F + i] += alpha[t] * value(t, i);
+                    d_x[(n * steps + t) * F + i] += alpha[t] * d(i);
+                }
+                if (kind == "max") {
+                    out[n * F + i] = value(best, i);
+                    d_x[(n * steps + best) * F + i] = d(i);
+                }
+            }
+            for (std::size_t t = 0; t < length && kind == "attention"; ++t)
+                for (std::size_t a = 0; a < A; ++a) {
+                    const double unit = units[t * A + a], d_score = alpha[t] * (d_alpha[t] - mean);
+                    const double d_unit = d_score * static_cast<double>(query[a]) * (1 - unit * unit);
+                    d_query[a] += d_score * unit;
+                    d_bias[a] += d_unit;
+                    for (std::size_t i = 0; i < F; ++i) {
+                        d_weight[a * F + i] += d_unit * value(t, i);
+                        d_x[(n * steps + t) * F + i] += d_unit * static_cast<double>(weight[a * F + i]);
+                    }
+                }
+        }
+        check(largest_difference(got.out, out) <= tolerance, kind + " pooling");
+        check(largest_difference(got.d_x, d_x) <= tolerance, kind + " pooling, gradient of x");
+        check(largest_difference(got.d_weight, d_weight) <= tolerance, kind + " pooling, gradient of the weight");
+        check(largest_difference(got.d_bias, d_bias) <= tolerance, kind + " pooling, gradient of the bias");
+        check(largest_difference(got.d_query, d_query) <= tolerance, kind + " pooling, gradient of the query");
+
+        const double before = set_work_per_thread(1);
+        const int cap = set_thread_cap(3);
+        const Pooled threaded = pool(kind);
+        set_thread_cap(cap);
+        set_work_per_thread(before);
+        check(same_bits(threaded.out, got.out) && same_bits(threaded.d_x, got.d_x) &&
+                  same_bits(threaded.d_weight, got.d_weight) && same_bits(threaded.d_query, got.d_query),
+              kind + " pooling depends on threads");
+    }
 }
 
 /// Sums over steps: close to a plain loop, and the same bits whatever the threads and however the steps are cut.
@@ -519,7 +714,8 @@ void check_solvers(double tolerance, Draw draw) {
     const Functions<T>& f = functions<T>(kernels());
     constexpr std::size_t size = 37, decay_size = 20;
     const double rate = 0.1, momentum = 0.9, beta_1 = 0.8, beta_2 = 0.95, epsilon = 1e-4, decay = 0.03, scale = 0.5;
-    for (const std::string solver : {"sgd", "nesterov", "adam", "adamw", "rmsprop"}) {
+    const double mu = 0.6, mu_next = 0.7, mu_product = 0.4;
+    for (const std::string solver : {"sgd", "nesterov", "adam", "adamw", "nadam", "rmsprop", "adagrad"}) {
         std::vector<T> params(size), grads(size), slot[2] = {std::vector<T>(size), std::vector<T>(size)};
         for (T& x : params) x = static_cast<T>(draw());
         for (T& x : grads) x = static_cast<T>(draw());
@@ -540,8 +736,16 @@ void check_solvers(double tolerance, Draw draw) {
                                      epsilon,
                                      correction_1,
                                      correction_2,
-                                     solver == "nesterov"};
-            (solver == "adam" ? f.adam : solver == "adamw" ? f.adamw : solver == "rmsprop" ? f.rmsprop : f.sgd)(args);
+                                     solver == "nesterov",
+                                     mu,
+                                     mu_next,
+                                     mu_product};
+            (solver == "adam"      ? f.adam
+             : solver == "adamw"   ? f.adamw
+             : solver == "nadam"   ? f.nadam
+             : solver == "rmsprop" ? f.rmsprop
+             : solver == "adagrad" ? f.adagrad
+                                   : f.sgd)(args);
             for (std::size_t i = 0; i < size; ++i) {
                 const double l2 = i < decay_size ? decay : 0;
                 double g = scale * static_cast<double>(grads[i]);
@@ -553,6 +757,15 @@ void check_solvers(double tolerance, Draw draw) {
                     first[i] = beta_1 * first[i] + (1 - beta_1) * g;
                     second[i] = beta_2 * second[i] + (1 - beta_2) * g * g;
                     want[i] -= rate * (first[i] / correction_1) / (std::sqrt(second[i] / correction_2) + epsilon);
+                } else if (solver == "nadam") {
+                    first[i] = beta_1 * first[i] + (1 - beta_1) * g;
+                    second[i] = beta_2 * second[i] + (1 - beta_2) * g * g;
+                    const double ahead =
+                        (1 - mu) * g / (1 - mu_product) + mu_next * first[i] / (1 - mu_product * mu_next);
+                    want[i] -= rate * ahead / (std::sqrt(second[i] / correction_2) + epsilon);
+                } else if (solver == "adagrad") {
+                    first[i] += g * g;
+                    want[i] -= rate * g / (std::sqrt(first[i]) + epsilon);
                 } else if (solver == "rmsprop") {
                     first[i] = beta_2 * first[i] + (1 - beta_2) * g * g;
                     second[i] = momentum * second[i] + g / (std::sqrt(first[i]) + epsilon);
@@ -579,6 +792,10 @@ void check_isa(const std::string& isa) {
     const auto integer = [&random] { return static_cast<double>(random() % 3) - 1.0; };
     check_losses(1e-5f, uniform);
     check_losses(1e-13, uniform);
+    check_element_losses<float>(1e-5, uniform);
+    check_element_losses<double>(1e-13, uniform);
+    check_pooling<float>(1e-4, uniform);
+    check_pooling<double>(1e-12, uniform);
     check_outer<float>(1e-4, uniform);
     check_outer<double>(1e-13, uniform);
     check_solvers<float>(1e-5, uniform);
@@ -610,9 +827,25 @@ void check_isa(const std::string& isa) {
                             check_integers<double>(exact);
                         }
                     }
+        const std::vector<std::int64_t> some_lengths = {2, 0, 5, 1, 3, 5, 4};
+        for (const bool normalizes : {false, true})
+            for (const double zoneout : {0.0, 0.3})
+                for (const double dropout : {0.0, 0.4}) {
+                    const Problem p = regularized(
+                        make_problem(cell, Activation::tanh, Sizes{7, 5, 3, 5}, some_lengths, true, uniform),
+                        normalizes, zoneout, dropout, uniform);
+                    check_gradients(p);
+                    if (p.draws_something()) continue;  // each place in the batch then has its own masks
+                    check_forward<float>(p, 1e-5);
+                    check_forward<double>(p, 1e-13);
+                    check_rows_alone<float>(p);
+                    check_rows_alone<double>(p);
+                }
         const Problem large = make_problem(cell, Activation::tanh, Sizes{13, 9, 90, 110}, {}, false, uniform);
-        check_threads<float>(large);
-        check_threads<double>(large);
+        for (const Problem& p : {large, regularized(large, true, 0.3, 0.4, uniform)}) {
+            check_threads<float>(p);
+            check_threads<double>(p);
+        }
     }
 }
 

@@ -75,12 +75,13 @@ def orthogonal(size: int, rng: np.random.Generator) -> Array:
 
 
 def initialize_recurrent(
-    gates: int,
-    forget_gate: int,
+    info: _core.CellInfo,
     weight_ih: Array,
     weight_hh: Array,
     bias_ih: Array,
     bias_hh: Array,
+    *,
+    memory_steps: float | None,
     rng: np.random.Generator,
 ) -> None:
     """Set the weights of one recurrent layer and direction in place.
@@ -89,11 +90,21 @@ def initialize_recurrent(
     zero, except that those of the forget gate sum to 1, so that a cell remembers before it has
     learnt to forget (Jozefowicz, Zaremba and Sutskever, "An empirical exploration of recurrent
     network architectures", 2015).
+
+    With ``memory_steps`` = T the units of a cell with gates begin with memories of 1 to T steps
+    instead: where u is uniform in [1, T - 1], one for each unit, the bias of the gate that keeps the
+    state is log(u), and that of the gate that writes it -log(u) (Tallec and Ollivier, "Can recurrent
+    neural networks warp time?", 2018).
     """
     hidden_size = weight_hh.shape[1]
-    for gate in range(gates):
+    for gate in range(len(info.gate_names)):
         rows = slice(gate * hidden_size, (gate + 1) * hidden_size)
         weight_ih[rows] = glorot_uniform((hidden_size, weight_ih.shape[1]), rng)
         weight_hh[rows] = orthogonal(hidden_size, rng)
-        bias_ih[rows] = 1.0 if gate == forget_gate else 0.0
+        bias_ih[rows] = 1.0 if gate == info.forget_gate else 0.0
         bias_hh[rows] = 0.0
+    if memory_steps is not None:
+        bias = np.log(rng.uniform(1.0, max(memory_steps, 3.0) - 1.0, size=hidden_size))
+        for gate, sign in ((info.keep_gate, 1.0), (info.write_gate, -1.0)):
+            if gate >= 0:
+                bias_ih[gate * hidden_size : (gate + 1) * hidden_size] = sign * bias

@@ -1,28 +1,66 @@
-"""The network of the estimators: recurrent layers, the state they end in, one dense layer."""
+"""The network of the estimators: an embedding if any, recurrent layers, pooling over time, one dense layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from skrnn import _core
-from skrnn.nn._checks import Array, check_dtype
+from skrnn.nn._checks import Array, check_dtype, check_lengths, check_size
 from skrnn.nn.dense import Dense
-from skrnn.nn.parameters import Parameters, read_only_copies
-from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentConfig, State, beside
+from skrnn.nn.embedding import Embedding, d_embed, embed
+from skrnn.nn.parameters import Layer, Parameters, read_only_copies
+from skrnn.nn.pooling import Pooling, PoolingConfig, PoolingSaved
+from skrnn.nn.recurrent import (
+    FrozenRecurrent,
+    Lengths,
+    Recurrent,
+    RecurrentConfig,
+    RecurrentStack,
+    StackTape,
+    State,
+    States,
+    beside,
+)
+from skrnn.nn.scratch import Scratch
 
 HEAD = "head."
+EMBEDDING = "embedding."
+POOLING = "pooling."
+
+
+class Network(Protocol):
+    """What a :class:`~skrnn.nn.trainer.Trainer` can train."""
+
+    parameters: Parameters
+    dtype: np.dtype[Any]
+
+    def training_pass(self, gradients: Parameters, scratch: Scratch) -> TrainingPass:
+        """Return what computes outputs and gradients, with all its memory in ``scratch``."""
+        ...
+
+
+class TrainingPass(Protocol):
+    """Forward and backward through a network, without checks, made to cost little besides its arithmetic."""
+
+    def run(self, x: Array, lengths: Lengths) -> Array:
+        """Return the outputs (M, K); nothing is kept or dropped."""
+        ...
+
+    def record(self, x: Array, lengths: Lengths, step: int) -> Array:
+        """Return the outputs (M, K), and keep what :meth:`backward` needs; ``step`` chooses the masks of dropout."""
+        ...
+
+    def backward(self, d_output: Array) -> None:
+        """Write the gradients of all parameters, from that of the outputs last recorded."""
+        ...
 
 
 class SequenceNetwork:
-    """Recurrent layers whose last state a dense layer turns into the output.
-
-    The last state of a row (*last pooling*) is the final ``h`` of the top layer; with two
-    directions that of the forward one, at the row's end, beside that of the backward one, at the
-    row's beginning.
+    """Recurrent layers whose states a dense layer turns into one output for each sequence.
 
     Parameters
     ----------
@@ -30,36 +68,273 @@ class SequenceNetwork:
         The recurrent layers.
     head : Dense
         From ``recurrent.output_size`` to the outputs, of the same dtype.
+    embedding : Embedding, default=None
+        Turns integer tokens into the inputs of the recurrent layers; None where the inputs are
+        numbers.
+    pooling : Pooling, default=None
+        What becomes of the outputs of all time steps of the top layer. None takes the last state:
+        the final ``h``; with two directions that of the forward one, at the row's end, beside that
+        of the backward one, at the row's beginning.
+    tbptt_steps : int, default=None
+        Truncated backpropagation through time (Williams and Peng, "An efficient gradient-based
+        algorithm for on-line training of recurrent network trajectories", 1990): states are carried
+        over the whole sequence, gradients over at most so many steps. Without pooling these are
+        the last steps of each row; with pooling the row is cut into pieces of that length, beginning
+        at its first step. None cuts nothing.
 
     Raises
     ------
     TypeError, ValueError
-        If the layers are of other kinds, or their dtypes or sizes do not fit.
+        If the layers are of other kinds, or their dtypes or sizes do not fit; if ``tbptt_steps`` is
+        given for two directions, of which one would need the states of the future.
 
     Attributes
     ----------
     parameters : Parameters
-        The weights of all layers: those of the recurrent ones under their own names, those of the
-        dense one as ``head.weight`` and ``head.bias``.
+        The weights of all layers: those of the recurrent ones under their own names, the others as
+        ``head.weight``, ``head.bias``, ``embedding.weight`` and ``pooling.weight`` and so on.
+    dtype : numpy.dtype
+        That of weights and outputs.
     """
 
-    def __init__(self, recurrent: Recurrent, head: Dense) -> None:
-        for name, layer, kind in (("recurrent", recurrent, Recurrent), ("head", head, Dense)):
+    def __init__(
+        self,
+        recurrent: Recurrent,
+        head: Dense,
+        *,
+        embedding: Embedding | None = None,
+        pooling: Pooling | None = None,
+        tbptt_steps: int | None = None,
+    ) -> None:
+        layers: dict[str, tuple[str, Layer | None, type[Layer]]] = {
+            "": ("recurrent", recurrent, Recurrent),
+            HEAD: ("head", head, Dense),
+            EMBEDDING: ("embedding", embedding, Embedding),
+            POOLING: ("pooling", pooling, Pooling),
+        }
+        for name, layer, kind in layers.values():
+            if layer is None and kind in (Embedding, Pooling):
+                continue
             if not isinstance(layer, kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, got {type(layer).__name__}")
-        if head.dtype != recurrent.dtype:
-            raise TypeError(f"head has dtype {head.dtype}, but recurrent has {recurrent.dtype}")
+            if layer.dtype != recurrent.dtype:
+                raise TypeError(f"{name} has dtype {layer.dtype}, but recurrent has {recurrent.dtype}")
         if head.input_size != recurrent.output_size:
             raise ValueError(
                 f"head.input_size must be recurrent.output_size={recurrent.output_size}, got {head.input_size}"
             )
+        if embedding is not None and embedding.embedding_dim != recurrent.config.input_size:
+            raise ValueError(
+                f"embedding.embedding_dim must be recurrent.input_size={recurrent.config.input_size}, "
+                f"got {embedding.embedding_dim}"
+            )
+        if tbptt_steps is not None:
+            tbptt_steps = check_size("tbptt_steps", tbptt_steps)
+            if recurrent.config.bidirectional:
+                raise ValueError("tbptt_steps goes with one direction: the other would need states of the future")
         self.recurrent = recurrent
         self.head = head
-        self.parameters = Parameters.join({"": recurrent, HEAD: head})
+        self.embedding = embedding
+        self.pooling = pooling
+        self.tbptt_steps = tbptt_steps
+        self.dtype = recurrent.dtype
+        self.parameters = Parameters.join(
+            {prefix: layer for prefix, (_, layer, _) in layers.items() if layer is not None and layer.weights}
+        )
+
+    def training_pass(self, gradients: Parameters, scratch: Scratch) -> SequencePass:
+        """Return what a trainer computes with."""
+        return SequencePass(self, gradients, scratch)
 
     def freeze(self) -> FrozenSequenceNetwork:
         """Return an immutable copy of the network as it is now, packed for fast calls."""
-        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views)
+        padding_idx = None if self.embedding is None else self.embedding.padding_idx
+        pooling = None if self.pooling is None else self.pooling.config
+        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views, pooling, padding_idx)
+
+
+class SequencePass:
+    """The :class:`TrainingPass` of a :class:`SequenceNetwork`."""
+
+    def __init__(self, network: SequenceNetwork, gradients: Parameters, scratch: Scratch) -> None:
+        self._config = network.recurrent.config
+        self._dropout = network.recurrent.dropout
+        self._embedding = network.embedding
+        self._pooling = None if network.pooling is None else network.pooling.config
+        self._tbptt_steps = network.tbptt_steps
+        self._scratch = scratch
+        views, gradient_views = network.parameters.views, gradients.views
+        self._views, self._gradient_views = views, gradient_views
+        self._groups = self._config.groups(views)
+        self._gradient_groups = self._config.groups(gradient_views)
+        if network.tbptt_steps is not None and network.pooling is not None:
+            # Where the gradients of a piece go before they are added up.
+            self._piece_groups = self._config.groups(gradients.like().views)
+        self._scratches: list[Scratch] = []
+        self._head = views[f"{HEAD}weight"], views[f"{HEAD}bias"]
+        self._d_head = gradient_views[f"{HEAD}weight"], gradient_views[f"{HEAD}bias"]
+        # What `record` leaves to `backward`.
+        self._tapes: list[tuple[slice, StackTape]] = []
+        self._tokens: tuple[Array, Lengths]
+        self._embedded: Array | None = None
+        self._features: Array
+        self._saved: PoolingSaved
+
+    def run(self, x: Array, lengths: Lengths) -> Array:
+        """Return the outputs (N, K); nothing is kept or dropped."""
+        config, scratch, n_rows = self._config, self._scratch, len(x)
+        stack = RecurrentStack(config, self._groups, training=False)
+        x = self._embed(x, lengths)
+        if self._pooling is None:
+            h, final = self._top_states("state", n_rows)
+            stack.forward(x, lengths, None, None, final)
+            return self._top(beside(h))
+        output = scratch.empty("pooled output", (*x.shape[:2], config.output_size))
+        stack.forward(x, lengths, None, output, None)
+        features, _ = self._pooling.pool(output, lengths, self._pooling_weights(self._views), scratch)
+        return self._top(features)
+
+    def record(self, x: Array, lengths: Lengths, step: int) -> Array:
+        """Return the outputs (N, K), and keep what :meth:`backward` needs."""
+        stack = RecurrentStack(self._config, self._groups, training=True)
+        n_steps = x.shape[1]
+        piece = n_steps if self._tbptt_steps is None else min(self._tbptt_steps, n_steps)
+        if self._pooling is not None:
+            self._record_pieces(stack, x, lengths, step, piece)
+        else:
+            state = None
+            if piece < n_steps:
+                x, lengths, state = self._carry(stack, x, lengths, step, piece)
+            h, final = self._top_states("state", len(x))
+            x = self._embed(x, lengths)
+            tape = stack.record(x, lengths, state, None, final, self._scratch, self._dropout, step)
+            self._tapes = [(slice(None), tape)]
+            self._features = beside(h)
+        return self._top(self._features)
+
+    def backward(self, d_output: Array) -> None:
+        """Write the gradients of all parameters."""
+        config, scratch = self._config, self._scratch
+        n_rows = len(d_output)
+        d_features = scratch.empty("d_features", (n_rows, config.output_size))
+        _core.dense_backward(self._features, self._head[0], d_output, d_features, *self._d_head)
+        d_x = None if self._embedded is None else scratch.empty("d_embedded", self._embedded.shape)
+        if self._pooling is None:
+            d_h, d_final = self._top_states("d_state", n_rows)
+            d_h[:] = d_features.reshape(n_rows, *d_h.shape[::2]).swapaxes(0, 1)
+            self._tapes[0][1].backward(None, d_final, d_x, None, self._gradient_groups)
+        else:
+            d_weights = self._pooling_weights(self._gradient_views)
+            d_top = self._pooling.backward(self._saved, d_features, d_weights, scratch)
+            self._backward_pieces(d_top, d_x)
+        if d_x is not None:
+            assert self._embedding is not None
+            d_weight = self._gradient_views[f"{EMBEDDING}weight"]
+            d_embed(*self._tokens, d_x, self._embedding.padding_idx, d_weight)
+        self._tapes = []
+
+    # ---- Truncated backpropagation through time ----------------------------------------------------------------------
+
+    def _carry(
+        self, stack: RecurrentStack, x: Array, lengths: Lengths, step: int, k: int
+    ) -> tuple[Array, Lengths, Sequence[States]]:
+        """Return the last k steps of each row, their lengths, and the state before them.
+
+        That state is computed as in training, with dropout, but nothing of it is kept.
+        """
+        n_before = x.shape[1] - k
+        before_lengths = end_lengths = None
+        end = x[:, n_before:]
+        if lengths is not None:
+            before_lengths, end_lengths = np.maximum(lengths - k, 0), np.minimum(lengths, k)
+            places = before_lengths[:, np.newaxis] + np.arange(k)
+            end = np.take_along_axis(x, places[:, :, np.newaxis], axis=1)
+        state: Sequence[States] | None = None
+        for start in range(0, n_before, k):
+            piece = x[:, start : min(start + k, n_before)]
+            piece_lengths = None if before_lengths is None else np.clip(before_lengths - start, 0, piece.shape[1])
+            following = self._states(("carried", start // k % 2), len(x))
+            piece = self._embed(piece, piece_lengths)
+            stack.record(piece, piece_lengths, state, None, following, self._scratch, self._dropout, step)
+            state = following
+        assert state is not None
+        return end, end_lengths, state
+
+    def _record_pieces(self, stack: RecurrentStack, x: Array, lengths: Lengths, step: int, k: int) -> None:
+        """Keep a tape of every piece of k steps, begun in the state that the one before has left, and pool them all."""
+        n_rows, n_steps, _ = x.shape
+        x = self._embed(x, lengths)
+        output = self._scratch.empty("pooled output", (n_rows, n_steps, self._config.output_size))
+        state: Sequence[States] | None = None
+        self._tapes = []
+        for number, start in enumerate(range(0, n_steps, k)):
+            part = slice(start, min(start + k, n_steps))
+            part_lengths = lengths
+            if k < n_steps and lengths is not None:
+                part_lengths = np.clip(lengths - start, 0, part.stop - start)
+            following = self._states(("carried", number), n_rows) if part.stop < n_steps else None
+            if number == len(self._scratches):  # their tapes live at the same time
+                self._scratches.append(Scratch(output.dtype, self._scratch.workspace))
+            tape = stack.record(
+                x[:, part],
+                part_lengths,
+                state,
+                output[:, part],
+                following,
+                self._scratches[number],
+                self._dropout,
+                step,
+            )
+            self._tapes.append((part, tape))
+            state = following
+        weights = self._pooling_weights(self._views)
+        assert self._pooling is not None
+        self._features, self._saved = self._pooling.pool(output, lengths, weights, self._scratch)
+
+    def _backward_pieces(self, d_top: Array, d_x: Array | None) -> None:
+        """Add up the gradients of all pieces; none goes from one to the next."""
+        for number, (part, tape) in enumerate(self._tapes):
+            groups = self._gradient_groups if number == 0 else self._piece_groups
+            tape.backward(d_top[:, part], None, None if d_x is None else d_x[:, part], None, groups)
+            if number > 0:
+                for total, addend in zip(self._gradient_groups, groups, strict=True):
+                    for array, more in zip(total, addend, strict=True):
+                        array += more
+
+    # ---- Layers below and above --------------------------------------------------------------------------------------
+
+    def _embed(self, x: Array, lengths: Lengths) -> Array:
+        """Turn tokens (N, T, 1) into inputs; numbers are inputs as they are."""
+        if self._embedding is None:
+            return x
+        tokens = np.ascontiguousarray(x[:, :, 0])
+        embedded = self._scratch.empty("embedded", (*tokens.shape, self._config.input_size))
+        embed(tokens, lengths, self._views[f"{EMBEDDING}weight"], embedded)
+        self._tokens, self._embedded = (tokens, lengths), embedded
+        return embedded
+
+    def _pooling_weights(self, views: Mapping[str, Array]) -> Mapping[str, Array]:
+        assert self._pooling is not None
+        return {name: views[f"{POOLING}{name}"] for name in self._pooling.shapes()}
+
+    def _top(self, features: Array) -> Array:
+        output = self._scratch.empty("head", (len(features), len(self._head[1])))
+        _core.dense_forward(features, *self._head, output)
+        return output
+
+    def _top_states(self, name: str, n_rows: int) -> tuple[Array, Sequence[States]]:
+        """Return a place for the ``h`` that the top layer ends in, (D, N, H), and what the core wants of it by unit."""
+        config = self._config
+        h = self._scratch.empty(name, (config.n_directions, n_rows, config.hidden_size))
+        others = (None,) * (config.n_states - 1)
+        below: list[States] = [None] * (config.n_units - config.n_directions)
+        return h, below + [(direction, *others) for direction in h]
+
+    def _states(self, name: Hashable, n_rows: int) -> Sequence[States]:
+        """Return a place for all states of all units."""
+        config = self._config
+        states = self._scratch.empty(name, (config.n_units, config.n_states, n_rows, config.hidden_size))
+        return [list(unit) for unit in states]
 
 
 class FrozenSequenceNetwork:
@@ -71,29 +346,65 @@ class FrozenSequenceNetwork:
     ----------
     config : RecurrentConfig
         The architecture of the recurrent layers.
+    pooling : PoolingConfig or None
+        What becomes of the time steps; None takes the last state.
+    padding_idx : int or None
+        The token whose embedding is zero.
     weights : mapping of str to ndarray
         Copies, read-only.
     dtype : numpy.dtype
-        That of weights, inputs and outputs.
+        That of weights and outputs, and of inputs that are not tokens.
     """
 
-    def __init__(self, config: RecurrentConfig, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        config: RecurrentConfig,
+        weights: Mapping[str, Array],
+        pooling: PoolingConfig | None = None,
+        padding_idx: int | None = None,
+    ) -> None:
         self.config = config
+        self.pooling = pooling
+        self.padding_idx = padding_idx
         self.dtype = check_dtype(config.dtype)
         self._recurrent = FrozenRecurrent(config, weights)
-        head = read_only_copies(weights, (f"{HEAD}weight", f"{HEAD}bias"))
-        self._head_weight, self._head_bias = head.values()
-        self.weights: Mapping[str, Array] = MappingProxyType({**self._recurrent.weights, **head})
+        others = read_only_copies(weights, (name for name in weights if name.startswith((HEAD, EMBEDDING, POOLING))))
+        self._head = others[f"{HEAD}weight"], others[f"{HEAD}bias"]
+        self._embedding = others.get(f"{EMBEDDING}weight")
+        names = () if pooling is None else pooling.shapes()
+        self._pooling_weights = {name: others[f"{POOLING}{name}"] for name in names}
+        self.weights: Mapping[str, Array] = MappingProxyType({**self._recurrent.weights, **others})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenSequenceNetwork, (self.config, dict(self.weights))
+        return FrozenSequenceNetwork, (self.config, dict(self.weights), self.pooling, self.padding_idx)
+
+    @property
+    def num_embeddings(self) -> int | None:
+        """How many tokens there are; None where inputs are numbers."""
+        return None if self._embedding is None else len(self._embedding)
+
+    def features(self, X: Array, lengths: Any = None) -> Array:
+        """Return what the head sees of each row: (N, D*H), as :meth:`forward` takes its input."""
+        if self._embedding is not None:
+            embedded = np.empty((*X.shape[:2], self._embedding.shape[1]), self.dtype)
+            lengths = check_lengths(lengths, *X.shape[:2])
+            embed(np.ascontiguousarray(X[:, :, 0]), lengths, self._embedding, embedded)
+            X = embedded
+        if self.pooling is None:
+            _, state = self._recurrent.forward(X, lengths, return_output=False)
+            return last_features(self.config, state)
+        output, _ = self._recurrent.forward(X, lengths)
+        assert output is not None
+        lengths = check_lengths(lengths, *X.shape[:2])
+        scratch = Scratch(self.dtype, _core.Workspace())
+        return self.pooling.pool(output, lengths, self._pooling_weights, scratch)[0]
 
     def forward(self, X: Array, lengths: Any = None) -> Array:
         """Return the output of each row.
 
         Parameters
         ----------
-        X : ndarray of shape (N, T, I)
+        X : ndarray of shape (N, T, I), or of int64 (N, T, 1) for a network with an embedding
             The input; what lies beyond a row's length is never read.
         lengths : array-like of int of shape (N,), default=None
             The steps of each row; None means T for all.
@@ -107,10 +418,8 @@ class FrozenSequenceNetwork:
         TypeError, ValueError
             If a dtype or shape does not fit.
         """
-        _, state = self._recurrent.forward(X, lengths, return_output=False)
-        output = np.empty((len(X), len(self._head_bias)), dtype=self.dtype)
-        features = last_features(self.config, state)
-        _core.dense_forward(features, self._head_weight, self._head_bias, output)
+        output = np.empty((len(X), len(self._head[1])), dtype=self.dtype)
+        _core.dense_forward(self.features(X, lengths), *self._head, output)
         return output
 
 

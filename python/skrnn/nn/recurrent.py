@@ -19,14 +19,16 @@ from numpy.typing import DTypeLike, NDArray
 from skrnn import _core
 from skrnn.nn._checks import (
     Array,
+    check_bool,
     check_choice,
     check_dtype,
     check_exact,
     check_floats,
     check_lengths,
+    check_rate,
     check_size,
 )
-from skrnn.nn.dropout import Dropout
+from skrnn.nn.dropout import Dropout, RecurrentMasks
 from skrnn.nn.initializers import initialize_recurrent
 from skrnn.nn.parameters import Layer, Parameters, read_only_copies
 from skrnn.nn.scratch import Scratch
@@ -34,12 +36,15 @@ from skrnn.nn.scratch import Scratch
 State = Array | tuple[Array, ...]
 Lengths = NDArray[np.int64] | None
 # What the core wants of one layer and direction:
-#   its arrays of states, (N, H) each; its weights or their gradients, in PyTorch's order.
+#   its arrays of states, (N, H) each; its weights or their gradients, in PyTorch's order, gains last.
 States = Sequence[Array | None] | None
-Group = tuple[Array, Array, Array, Array]
+Group = tuple[Array, ...]
 
 
 _FIRST = operator.itemgetter(0)
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+GAINS = ("gain_ih", "gain_hh")
 
 CELLS = tuple(_core.cells())
 ACTIVATIONS = _core.activations()
@@ -51,6 +56,7 @@ class RecurrentConfig:
 
     Symbols: N rows, T time steps, I input size, H hidden size, G gates, L layers, D directions.
     A *unit* is one layer in one direction, counted as PyTorch does: ``layer * D + direction``.
+    Zoneout is part of it, since inference computes its expectation.
     """
 
     cell: str
@@ -60,14 +66,17 @@ class RecurrentConfig:
     bidirectional: bool = False
     activation: str = "tanh"
     dtype: str = "float32"
+    zoneout: float = 0.0
+    layer_norm: bool = False
 
     def __post_init__(self) -> None:
         check_choice("cell", self.cell, CELLS)
         check_choice("activation", self.activation, ACTIVATIONS)
         for name in ("input_size", "hidden_size", "num_layers"):
             check_size(name, getattr(self, name))
-        if not isinstance(self.bidirectional, (bool, np.bool_)):
-            raise TypeError(f"bidirectional must be a bool, got {type(self.bidirectional).__name__}")
+        check_bool("bidirectional", self.bidirectional)
+        check_rate("zoneout", self.zoneout)
+        check_bool("layer_norm", self.layer_norm)
 
     @cached_property
     def n_directions(self) -> int:
@@ -96,7 +105,7 @@ class RecurrentConfig:
         return tuple(f"l{layer}{direction}" for layer in range(self.num_layers) for direction in directions)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the name and shape of every array of weights, as in PyTorch's ``state_dict``."""
+        """Return the name and shape of every array of weights, as in PyTorch's ``state_dict``, and of the gains."""
         rows = len(_core.cells()[self.cell].gate_names) * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {}
         for unit, suffix in enumerate(self.unit_suffixes):
@@ -105,6 +114,9 @@ class RecurrentConfig:
             shapes[f"weight_hh_{suffix}"] = (rows, self.hidden_size)
             shapes[f"bias_ih_{suffix}"] = (rows,)
             shapes[f"bias_hh_{suffix}"] = (rows,)
+            if self.layer_norm:
+                shapes[f"gain_ih_{suffix}"] = (rows,)
+                shapes[f"gain_hh_{suffix}"] = (rows,)
         return shapes
 
     def part(self, output: Array | None, direction: int) -> Array | None:
@@ -116,15 +128,8 @@ class RecurrentConfig:
 
     def groups(self, named: Mapping[str, Array]) -> list[Group]:
         """Gather arrays by name into one group for each unit."""
-        return [
-            (
-                named[f"weight_ih_{suffix}"],
-                named[f"weight_hh_{suffix}"],
-                named[f"bias_ih_{suffix}"],
-                named[f"bias_hh_{suffix}"],
-            )
-            for suffix in self.unit_suffixes
-        ]
+        kinds = WEIGHTS + GAINS if self.layer_norm else WEIGHTS
+        return [tuple(named[f"{kind}_{suffix}"] for kind in kinds) for suffix in self.unit_suffixes]
 
 
 class RecurrentStack:
@@ -134,8 +139,8 @@ class RecurrentStack:
     ----------
     config : RecurrentConfig
         The architecture.
-    groups : sequence of (weight_ih, weight_hh, bias_ih, bias_hh)
-        The weights of each unit.
+    groups : sequence of (weight_ih, weight_hh, bias_ih, bias_hh), or the same with gain_ih, gain_hh
+        The weights of each unit: what :meth:`RecurrentConfig.groups` returns.
     training : bool
         Whether to pack what :meth:`record` needs as well.
     """
@@ -145,7 +150,8 @@ class RecurrentStack:
     def __init__(self, config: RecurrentConfig, groups: Sequence[Group], training: bool) -> None:
         self.config = config
         self.units = [
-            _core.RecurrentWeights(config.cell, config.activation, *group, training=training) for group in groups
+            _core.RecurrentWeights(config.cell, config.activation, *group, training=training, zoneout=config.zoneout)
+            for group in groups
         ]
 
     def forward(
@@ -188,8 +194,9 @@ class RecurrentStack:
         step: int,
         checkpoint_steps: int = 0,
     ) -> StackTape:
-        """Run all layers, with dropout in between, and keep what backpropagation needs."""
+        """Run all layers, with dropout in between and within, and keep what backpropagation needs."""
         config = self.config
+        draws = dropout.recurrent_rate > 0.0 or config.zoneout > 0.0
         tapes: list[_core.Tape] = []
         masks: list[Array] = []
         hidden, above = x, output
@@ -215,6 +222,8 @@ class RecurrentStack:
                     None if final_state is None else final_state[unit],
                     scratch.workspace,
                     checkpoint_steps,
+                    dropout.recurrent_rate,
+                    dropout.key(step, unit) if draws else 0,
                 )
             )
         return StackTape(config, tapes, masks, x.shape, scratch)
@@ -480,10 +489,34 @@ class Recurrent(Layer):
     dropout : float, default=0.0
         Probability of dropping an element of the outputs that one layer hands to the next, when
         recording; :meth:`record` then wants to know the step. Never applied by :meth:`forward`.
+    recurrent_dropout : float, default=0.0
+        Probability of dropping an element of ``h`` where it enters the recurrent products, when
+        recording: one mask for each row, layer and direction, the same at all time steps (Gal and
+        Ghahramani, "A theoretically grounded application of dropout in recurrent neural networks",
+        2016). What is kept is divided by ``1 - recurrent_dropout``. Uses of ``h`` element by
+        element, such as the update of a GRU, are not masked; the products that take a gated state
+        (``r * h`` in "gru_reset_before", ``f * h`` in "mgu") take it times the same mask.
+    zoneout : float, default=0.0
+        Probability that an element of a state, ``h`` or ``c``, keeps its value of the time step
+        before instead of taking the new one, drawn anew for each time step when recording (Krueger
+        et al., "Zoneout: regularizing RNNs by randomly preserving hidden activations", 2017).
+        :meth:`forward` computes the expectation, ``zoneout * before + (1 - zoneout) * new``. The
+        ``h`` of an LSTM is computed from its new ``c``, whether ``c`` takes that or not.
+    layer_norm : bool, default=False
+        Whether to normalise what enters the cell (Ba, Kiros and Hinton, "Layer normalization",
+        2016): the input sums ``W x`` and the recurrent sums ``U h``, each on its own, to mean 0 and
+        variance 1 over all gates' units of the row, times a gain, with the biases added after that.
+        1e-5 is added to variances. In the two-stage cells "gru_reset_before" and "mgu" the gate
+        that waits for another one is normalised apart from it. The ``c`` of an LSTM is not
+        normalised before its output, unlike in the paper.
+    memory_steps : float or None, default=None
+        For about how many time steps the units of cells with gates should remember before they have
+        learned anything: their biases then begin as in Tallec and Ollivier, "Can recurrent neural
+        networks warp time?", 2018. None lets the forget gate begin at 1 and the others at 0.
     dtype : {"float32", "float64"}, default="float32"
         That of weights, inputs and outputs.
     random_state : int, numpy.random.Generator or None, default=0
-        Decides the first weights and the masks of dropout.
+        Decides the first weights and all masks.
 
     Attributes
     ----------
@@ -491,7 +524,8 @@ class Recurrent(Layer):
         ``weight_ih_l0`` (G*H, I), ``weight_hh_l0`` (G*H, H), ``bias_ih_l0`` (G*H,),
         ``bias_hh_l0`` (G*H,), then ``_l0_reverse`` and ``_l1``...: writable views of one flat
         vector. Input weights begin Glorot uniform, recurrent weights orthogonal, biases zero but
-        for the forget gate, whose sum is 1.
+        for the forget gate, whose sum is 1. With ``layer_norm`` also the gains ``gain_ih_l0``
+        (G*H,) and ``gain_hh_l0`` (G*H,), which begin at 1.
     parameters : Parameters
         That vector, for a solver.
     config : RecurrentConfig
@@ -520,9 +554,15 @@ class Recurrent(Layer):
         bidirectional: bool = False,
         activation: str = "tanh",
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        memory_steps: float | None = None,
         dtype: DTypeLike = "float32",
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
+        if memory_steps is not None and not memory_steps > 0:
+            raise ValueError(f"memory_steps must be a number greater than zero or None, got {memory_steps!r}")
         self.config = RecurrentConfig(
             cell,
             input_size,
@@ -531,14 +571,19 @@ class Recurrent(Layer):
             bidirectional,
             activation,
             check_dtype(dtype).name,
+            zoneout,
+            layer_norm,
         )
         super().__init__(self.config.shapes(), check_dtype(dtype))
         self.output_size = self.config.output_size
         rng = np.random.default_rng(random_state)
         info = _core.cells()[cell]
         for group in self.config.groups(self.weights):
-            initialize_recurrent(len(info.gate_names), info.forget_gate, *group, rng=rng)
-        self.dropout = Dropout(dropout, int(rng.integers(2**63)))
+            weight_ih, weight_hh, bias_ih, bias_hh, *gains = group
+            initialize_recurrent(info, weight_ih, weight_hh, bias_ih, bias_hh, memory_steps=memory_steps, rng=rng)
+            for gain in gains:
+                gain.fill(1.0)
+        self.dropout = Dropout(dropout, int(rng.integers(2**63)), recurrent_dropout)
         self._workspace = _core.Workspace()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -613,8 +658,8 @@ class Recurrent(Layer):
         X, lengths, state, return_output
             As for :meth:`forward`. ``X`` must not change until ``backward`` is done.
         step : int, default=None
-            The number of the training step, which chooses the masks of dropout: without dropout it
-            is not needed, with dropout it must be given, a new one for each step.
+            The number of the training step, which chooses the masks of dropout, recurrent dropout
+            and zoneout: with any of them it must be given, a new one for each step.
         checkpoint_steps : int, default=None
             For long sequences: keep the states before every so many time steps alone, and let
             ``backward`` compute what lies between them again, bit for bit the same. The tape then
@@ -636,8 +681,11 @@ class Recurrent(Layer):
         """
         config, dtype = self.config, self.dtype
         if step is None:
-            if self.dropout.rate > 0.0:
-                raise ValueError("step must be given to a layer with dropout: each training step has its own masks")
+            if self.dropout.rate > 0.0 or self.dropout.recurrent_rate > 0.0 or config.zoneout > 0.0:
+                raise ValueError(
+                    "step must be given to a layer with dropout, recurrent_dropout or zoneout: each training step "
+                    "has its own masks"
+                )
             step = 0
         step = check_size("step", step, low=0)
         if checkpoint_steps is not None:
@@ -661,3 +709,34 @@ class Recurrent(Layer):
             checkpoint_steps or 0,
         )
         return RecurrentTape(self, tape, output, _public(final), X.shape)
+
+    def masks(self, step: int, n_rows: int, n_steps: int) -> RecurrentMasks:
+        """Return all that :meth:`record` drops from a batch at one step of training: to look at, or to check.
+
+        Parameters
+        ----------
+        step : int
+            The step of training.
+        n_rows, n_steps : int
+            Rows (N) and time steps (T) of the batch.
+
+        Returns
+        -------
+        RecurrentMasks
+            ``dropout``, ``recurrent`` and ``zoneout``, each empty or None where it is off.
+        """
+        step = check_size("step", step, low=0)
+        n_rows, n_steps = check_size("n_rows", n_rows, low=0), check_size("n_steps", n_steps, low=0)
+        config, dropout, units = self.config, self.dropout, range(self.config.n_units)
+        between = (n_rows, n_steps, config.output_size)
+        within = (config.n_states, n_rows, n_steps, config.hidden_size)
+        layers = range(1, config.num_layers) if dropout.rate > 0.0 else ()
+        recurrent = zoneout = None
+        if dropout.recurrent_rate > 0.0:
+            shape = (n_rows, config.hidden_size)
+            recurrent = np.stack([dropout.recurrent_mask(step, unit, shape, self.dtype) for unit in units])
+        if config.zoneout > 0.0:
+            zoneout = np.stack([dropout.zoneout_mask(step, unit, within, config.zoneout) for unit in units], axis=1)
+        return RecurrentMasks(
+            tuple(dropout.mask(step, layer, between, self.dtype) for layer in layers), recurrent, zoneout
+        )

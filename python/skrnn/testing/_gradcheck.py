@@ -1,62 +1,14 @@
-"""Helpers for tests of code that computes with skrnn, and of skrnn itself."""
+"""Gradients against differences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skrnn import _core
-
 Array = NDArray[Any]
-
-__all__ = ["available_isas", "gradcheck", "num_threads", "use_isa"]
-
-
-def available_isas() -> tuple[str, ...]:
-    """Return the instruction sets that were compiled and that this processor can run."""
-    return _core.available_isas()
-
-
-@contextmanager
-def use_isa(name: str) -> Iterator[None]:
-    """Choose the instruction set of objects made, and functions called, inside the context.
-
-    Parameters
-    ----------
-    name : str
-        One of :func:`available_isas`.
-
-    Raises
-    ------
-    ValueError
-        If it is none of them.
-    """
-    before = _core.get_isa()
-    _core.set_isa(name)
-    try:
-        yield
-    finally:
-        _core.set_isa(before)
-
-
-@contextmanager
-def num_threads(n: int) -> Iterator[None]:
-    """Let calls inside the context use at most ``n`` threads.
-
-    Parameters
-    ----------
-    n : int
-        At least 1; or 0 for no cap.
-    """
-    before = _core.set_num_threads(n)
-    try:
-        yield
-    finally:
-        _core.set_num_threads(before)
 
 
 def gradcheck(
