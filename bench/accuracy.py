@@ -62,7 +62,13 @@ TASKS = (
         target=0.98,
         baseline=0.984,
         baseline_model="ridge on summary statistics",
-        settings={"hidden_size": 128, "bidirectional": True, "max_iter": 60},
+        settings={
+            "hidden_size": 128,
+            "num_layers": 2,
+            "bidirectional": True,
+            "learning_rate_init": 0.002,
+            "max_iter": 60,
+        },
     ),
     Task(
         "spoken digits",
@@ -70,7 +76,7 @@ TASKS = (
         target=0.97,
         baseline=0.887,
         baseline_model="ridge on mean and deviation",
-        settings={"max_iter": 30},
+        settings={"max_iter": 20},
     ),
     Task(
         "pendigits",
@@ -78,7 +84,7 @@ TASKS = (
         target=0.98,
         baseline=0.977,
         baseline_model="nearest neighbour",
-        settings={"bidirectional": True, "max_iter": 30},
+        settings={"bidirectional": True, "learning_rate_init": 0.002, "max_iter": 60},
     ),
     Task(
         "ItalyPowerDemand",
@@ -86,7 +92,7 @@ TASKS = (
         target=0.95,
         baseline=0.681,
         baseline_model="ridge on summary statistics",
-        settings={"max_iter": 60},
+        settings={"bidirectional": True, "learning_rate_init": 0.002, "max_iter": 60},
     ),
     Task(
         "BasicMotions",
@@ -94,7 +100,7 @@ TASKS = (
         target=0.97,
         baseline=0.925,
         baseline_model="ridge on summary statistics",
-        settings={"max_iter": 60},
+        settings={"bidirectional": True, "learning_rate_init": 0.002, "max_iter": 60},
     ),
     Task(
         "GunPoint",
@@ -102,7 +108,7 @@ TASKS = (
         target=0.95,
         baseline=0.647,
         baseline_model="ridge on summary statistics",
-        settings={"max_iter": 200},
+        settings={"bidirectional": True, "max_iter": 200},
     ),
     Task(
         "MNIST by rows",
@@ -120,7 +126,7 @@ TASKS = (
         target=0.97,
         baseline=0.123,
         baseline_model="most frequent",
-        settings={"embedding_dim": 64, "max_iter": 10},
+        settings={"embedding_dim": 64, "max_iter": 4},
         scale=False,
         large=True,
     ),
