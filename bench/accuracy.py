@@ -3,6 +3,9 @@
 python bench/accuracy.py --data PATH
 python bench/accuracy.py --data PATH --only GunPoint BasicMotions --seeds 3 --json accuracy.json
 python bench/accuracy.py --data PATH --quick          the small sets, two seeds
+python bench/accuracy.py --data PATH --quick --validate --set memory_steps=None
+
+The last compares a choice of defaults without looking at a test part: four folds of the training part.
 
 PATH is a folder laid out as ``real_data.py`` reads it; a set that is not there is named and left out. Settings are one
 per set, and were chosen on parts of the training data, never by the test part. The last line says whether all targets
@@ -12,16 +15,18 @@ were reached; a set that is absent counts as not reached.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -50,8 +55,8 @@ class Task:
     large: bool = False
     """Whether ``--quick`` leaves it out."""
 
-    def model(self, seed: int) -> Any:
-        classifier = RNNClassifier(**self.settings, tol=None, random_state=seed)
+    def model(self, seed: int, changes: Mapping[str, Any]) -> Any:
+        classifier = RNNClassifier(**{**self.settings, "tol": None, "random_state": seed, **changes})
         return make_pipeline(Stepwise(StandardScaler()), classifier) if self.scale else classifier
 
 
@@ -177,18 +182,41 @@ HEAD = (
 )
 
 
-def evaluate(task: Task, data: Path, seeds: Iterable[int]) -> Result:
+def folds(split: Split, seed: int) -> Iterator[Split]:
+    """Cut the training part in four, each of which is the test part once."""
+    X, y = split.X_train, split.y_train
+
+    def take(rows: Any) -> Any:
+        return [X[row] for row in rows] if isinstance(X, list) else X[rows]
+
+    for train, test in StratifiedKFold(4, shuffle=True, random_state=seed).split(y, y):
+        yield Split(take(train), y[train], take(test), y[test])
+
+
+def evaluate(
+    task: Task, data: Path, seeds: Iterable[int], changes: Mapping[str, Any] | None = None, *, validate: bool = False
+) -> Result:
     try:
-        split = task.load(data)
+        official = task.load(data)
     except FileNotFoundError as error:
         return Result(task, absent=str(Path(error.filename).relative_to(data)))
     scores, seconds = [], []
     for seed in seeds:
-        start = time.perf_counter()
-        model = task.model(seed).fit(split.X_train, split.y_train)
-        seconds.append(time.perf_counter() - start)
-        scores.append(float(model.score(split.X_test, split.y_test)))
+        for split in folds(official, seed) if validate else [official]:
+            start = time.perf_counter()
+            model = task.model(seed, changes or {}).fit(split.X_train, split.y_train)
+            seconds.append(time.perf_counter() - start)
+            scores.append(float(model.score(split.X_test, split.y_test)))
     return Result(task, len(split.y_train), len(split.y_test), tuple(scores), tuple(seconds))
+
+
+def change(text: str) -> tuple[str, Any]:
+    """Read NAME=VALUE; a value that is no number, None, True or False is a word."""
+    name, _, value = text.partition("=")
+    try:
+        return name, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return name, value
 
 
 def main(arguments: list[str] | None = None) -> list[Result]:
@@ -198,6 +226,8 @@ def main(arguments: list[str] | None = None) -> list[Result]:
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of: {', '.join(names)}")
     parser.add_argument("--seeds", type=int, help="fits of each set, with random_state 0, 1...; default 5")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write every score, setting and time there as well")
+    parser.add_argument("--set", nargs="+", type=change, default=[], metavar="NAME=VALUE", help="another parameter")
+    parser.add_argument("--validate", action="store_true", help="four folds of the training part, not the test part")
     parser.add_argument("--quick", action="store_true", help="two seeds, without the large sets")
     options = parser.parse_args(arguments)
     if unknown := set(options.only or ()) - set(names):
@@ -210,11 +240,14 @@ def main(arguments: list[str] | None = None) -> list[Result]:
 
     here = machine.describe()
     print(f"skrnn {here['versions']['skrnn']} ({here['commit']}), {here['isa']}, {here['cpu']}, {n_seeds} seeds\n")
+    if options.validate or options.set:
+        print(f"{'Four folds of training parts' if options.validate else 'Test parts'}, with {dict(options.set)}\n")
     print(HEAD, flush=True)
     results = []
     for task in TASKS:
         if task.name in options.only if options.only else not (options.quick and task.large):
-            results.append(evaluate(task, options.data, range(n_seeds)))
+            changes = dict(options.set)
+            results.append(evaluate(task, options.data, range(n_seeds), changes, validate=options.validate))
             print(results[-1].row(), flush=True)
     n_reached = sum(result.reached for result in results)
     print(f"\n{n_reached} of {len(results)} targets reached.")

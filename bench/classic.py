@@ -74,9 +74,7 @@ def make_adding(n_samples: int, seed: int) -> tuple[Array, Array]:
 
 
 def make_copy(n_samples: int, seed: int) -> tuple[Array, Array]:
-    return make_copy_memory(
-        n_samples, DELAY, n_symbols=N_SYMBOLS, n_recall=N_RECALL, target="all", random_state=seed
-    )
+    return make_copy_memory(n_samples, DELAY, n_symbols=N_SYMBOLS, n_recall=N_RECALL, target="all", random_state=seed)
 
 
 def squared_error(predicted: Array, y: Array) -> float:
