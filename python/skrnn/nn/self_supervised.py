@@ -244,7 +244,7 @@ class AutoencoderPass(EncoderPass):
             for named in (self._views, self._gradient_views)
         )
         self._decoder_size = network.decoder.output_size
-        # Memory of its own: its tape lives beside that of the layers below.
+        # Memory of its own: what is kept of it lives beside what is kept of the layers below.
         self._decoder_scratch = Scratch(network.dtype, scratch.workspace)
         self._decoder = StepsPass(network.decoder, views, gradient_views, network.tbptt_steps, self._decoder_scratch)
         self._head = StepsHead(self._views, self._gradient_views, self._decoder_scratch)
