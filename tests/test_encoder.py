@@ -1,10 +1,12 @@
-"""RNNEncoder, and the networks that learn from sequences alone: gradients, losses, scikit-learn's manners."""
+"""RNNEncoder, and the networks that learn from sequences alone: gradients, losses, scikit-learn's manners.
+
+The checks of scikit-learn and their twins for sequences are in test_scikit_learn.py.
+"""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,6 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from cases import Array
 from running import assert_same_bits, threads
@@ -267,30 +268,6 @@ def test_networks_refuse_what_does_not_fit() -> None:
         Autoencoder(recurrent, Recurrent("gru", input_size=3, hidden_size=5), head)
     with pytest.raises(TypeError, match="decoder must be a Recurrent, got Dense"):
         Autoencoder(recurrent, head, head)  # type: ignore[arg-type]
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# scikit-learn's own checks
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_scikit_learn_checks(objective: str) -> None:
-    """All of them on 2-D input, the checks of weights on full batches, in which a weight is a number of copies."""
-    model = RNNEncoder("gru", 16, objective=objective, max_iter=5, tol=None, learning_rate_init=0.02, random_state=0)
-    n_checks = 0
-    for estimator, check in estimator_checks_generator(model):
-        if "sample_weight_equivalence" in check.func.__name__:
-            estimator.set_params(batch_size=1000, dtype="float64", max_iter=20)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the checks themselves count those that matter to them
-            try:
-                check(estimator)
-            except Exception as error:
-                if type(error).__name__ != "SkipTest":
-                    raise AssertionError(check.func.__name__) from error
-        n_checks += 1
-    assert n_checks > 45
 
 
 # ---------------------------------------------------------------------------------------------------------------------
