@@ -503,16 +503,15 @@ def test_names_and_frames(objective: str) -> None:
         assert isinstance(frame, library.DataFrame)
         assert list(frame.columns) == names
         assert_same_bits(frame.to_numpy(), features)
-    series = pandas.Series(X, index=[f"s{k}" for k in range(40)])
-    assert list(encoder.set_output(transform="pandas").transform(series).index[:2]) == ["s0", "s1"]
 
 
 def test_in_pipelines_grids_and_unions(objective: str) -> None:
     X, y = ragged()
-    model = Pipeline([("encode", make(objective)), ("clf", LogisticRegression())])
+    classifier = LogisticRegression(solver="newton-cg")  # without warnings with all versions of SciPy
+    model = Pipeline([("encode", make(objective)), ("clf", classifier)])
     assert model.fit(X, y).predict(X).shape == (40,)
     features = make(objective).fit_transform(X, y)
-    assert_same_bits(model.predict_proba(X), LogisticRegression().fit(features, y).predict_proba(features))
+    assert_same_bits(model.predict_proba(X), clone(classifier).fit(features, y).predict_proba(features))
     search = GridSearchCV(model, {"encode__hidden_size": [2, 4]}, cv=2).fit(X, y)
     assert search.best_estimator_["encode"].transform(X).shape[1] == search.best_params_["encode__hidden_size"]
     union = FeatureUnion([("short", make(objective, hidden_size=2)), ("long", make(objective))]).fit(X, y)
