@@ -38,7 +38,7 @@ def main() -> None:
     rows = pixels.reshape(-1, 8, 8) / 16  # (n_samples, n_timesteps, n_features), between 0 and 1
     train, test, y_train, y_test = train_test_split(rows, y, stratify=y, random_state=0)
 
-    encoder = RNNEncoder("gru", 32, bidirectional=True, max_iter=40, tol=None, random_state=0)
+    encoder = RNNEncoder("lstm", 32, bidirectional=True, max_iter=60, tol=None, random_state=0)
     started = time.perf_counter()
     encoder.fit(train)
     print(f"fit on {len(train)} images without labels: {time.perf_counter() - started:.1f} s")
