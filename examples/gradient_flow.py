@@ -3,7 +3,7 @@
 Left, new networks on the adding problem. The gradient of the vanilla ones vanishes, and with it all
 hope to learn what the first steps have to do with the answer. Gates alone are no cure: half open,
 as they are at first, they forget as fast. But they can learn to stay open, as weights cannot learn
-to be orthogonal; dotted, the same networks with biases of gates as if they had.
+to be orthogonal; dotted, the same networks with biases of gates as if they had, ``memory_steps``.
 
 Right, vanilla networks whose recurrent weights are larger: the gradient explodes. Clipping makes
 it as small as it should be, so that training survives, but the first steps still outvote the last.
@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
-
 from skrnn.datasets import make_adding_problem
 from skrnn.nn import Recurrent
 
 N_STEPS = 150
-HIDDEN_SIZE = 64
 MAX_GRAD_NORM = 1.0
 
 
@@ -50,7 +47,12 @@ def main() -> None:
     show("RNN, ReLU", new("rnn", "relu"), left, line_kw={"color": "#E69F00"})
     for cell, color in (("gru", "#009E73"), ("lstm", "#0072B2")):
         show(cell.upper(), new(cell), left, line_kw={"color": color})
-        show(f"{cell.upper()}, gates open", open_gates(new(cell)), left, line_kw={"color": color, "linestyle": ":"})
+        show(
+            f"{cell.upper()}, gates open",
+            new(cell, memory_steps=N_STEPS),
+            left,
+            line_kw={"color": color, "linestyle": ":"},
+        )
     for scale, color in ((1.0, "#E69F00"), (1.45, "#D55E00"), (1.8, "#CC79A7")):
         larger = new("rnn", "relu")
         larger.weights["weight_hh_l0"][...] *= scale
@@ -66,23 +68,11 @@ def main() -> None:
     print(f"plot saved to {output}")
 
 
-def new(cell: str, activation: str = "tanh") -> Recurrent:
-    """Return a new layer: orthogonal recurrent weights."""
-    return Recurrent(cell, input_size=2, hidden_size=HIDDEN_SIZE, activation=activation, random_state=0)
-
-
-def open_gates(layer: Recurrent) -> Recurrent:
-    """Set the biases of the gates such that units remember from 1 to N_STEPS steps.
-
-    As Tallec and Ollivier, "Can recurrent neural networks warp time?", ICLR 2018, begin training.
-    """
-    remember = np.log(np.random.default_rng(0).uniform(1, N_STEPS - 1, size=HIDDEN_SIZE))
-    gates = layer.weights["bias_ih_l0"].reshape(-1, HIDDEN_SIZE)
-    gates[1] = remember  # the forget gate of LSTM (i, f, g, o), the update gate of GRU (r, z, n)
-    if layer.config.cell == "lstm":
-        gates[0] = -remember
-    layer.weights["bias_hh_l0"][...] = 0
-    return layer
+def new(cell: str, activation: str = "tanh", memory_steps: int | None = None) -> Recurrent:
+    """Return a new layer: orthogonal recurrent weights, and biases of gates that make it remember for a time."""
+    return Recurrent(
+        cell, input_size=2, hidden_size=64, activation=activation, memory_steps=memory_steps, random_state=0
+    )
 
 
 if __name__ == "__main__":

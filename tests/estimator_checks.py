@@ -28,7 +28,7 @@ from sklearn.utils import estimator_checks as scikit_learn
 from sklearn.utils import get_tags
 
 import skrnn
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNEncoder, RNNRegressor
 from skrnn.preprocessing import Stepwise, Tokenizer
 from skrnn.testing import check_sequence_estimator
 
@@ -47,7 +47,8 @@ class Checked:
     declared_of_sequences: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return type(self.estimator).__name__
+        objective = getattr(self.estimator, "objective", None)
+        return type(self.estimator).__name__ + (f", {objective}" if objective else "")
 
 
 # Full batches in float64: what a weight of 2 and a sequence that comes twice have in common, to seven digits.
@@ -61,9 +62,20 @@ _SETTINGS = {
     "random_state": 0,
 }
 
+# Of features none asks whether they are any good.
+_SHORT = {**_SETTINGS, "max_iter": 5}
+
 CHECKED = (
     Checked(RNNClassifier("gru", **_SETTINGS), least=66),
     Checked(RNNRegressor("gru", **_SETTINGS), least=60),
+    Checked(RNNEncoder("gru", objective="reconstruction", **_SHORT), least=60),
+    Checked(
+        RNNEncoder("gru", objective="next_step", **_SHORT),
+        least=60,
+        declared_of_sequences={"check_fit_one_time_step": "a sequence of one time step has no next one to learn from"},
+    ),
+    Checked(RNNEncoder("gru", objective="classification", **_SHORT), least=60),
+    Checked(RNNEncoder("gru", objective="regression", **_SHORT), least=60),
     Checked(Stepwise(MinMaxScaler()), least=50, least_of_sequences=46),
     Checked(Tokenizer(), least=9, least_of_sequences=0),
 )

@@ -88,6 +88,7 @@ def test_gradient_flow(tmp_path: Path) -> None:
     assert has_picture(tmp_path)
 
 
+<<<<<<< HEAD
 def test_training(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     shown = run("training.py", tmp_path)
@@ -132,6 +133,21 @@ def test_intents(tmp_path: Path) -> None:
     assert number(r"test accuracy on 40.*?: ([\d.]+)", shown) == 1
 
 
+=======
+def test_encoder(tmp_path: Path) -> None:
+    """What was learned without labels is worth something, above all where labels are few."""
+    shown = run("encoder.py", tmp_path)
+
+    def scores(name: str) -> list[float]:
+        return [number(rf"(?m)^{name}{column * r' +[0-9.]+'} +([0-9.]+)", shown) for column in range(3)]
+
+    assert scores("encoder")[0] > scores("pixels")[0] > scores("untrained")[0] + 0.05
+    assert scores("encoder")[2] > 0.91
+    pytest.importorskip("matplotlib")
+    assert has_picture(tmp_path)
+
+
+>>>>>>> integrate
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {

@@ -100,6 +100,7 @@ def test_the_rest_is_that_of_the_whole_tape(cell: str, dtype: str, isa: str, cas
     d_state[0][-1] = d_features(p, dtype)
     want = tape.backward(d_output, given(d_state, dtype))
     tolerance = backward_tolerance(p, dtype)
+    assert_close(flow.X, want.X, tolerance)
     for got_state, want_state in zip(states(flow.state), states(want.state), strict=True):
         assert got_state.dtype == dtype
         assert_close(got_state, want_state, tolerance)
@@ -129,6 +130,32 @@ def test_dropout_is_left_out(rng: np.random.Generator) -> None:
     dropping.load_weights(plain.weights)
     want, got = gradient_flow(plain, X, d_last), gradient_flow(dropping, X, d_last)
     assert_same_bits(got.norms, want.norms)
+
+
+def test_layer_norm_is_part_of_the_network(cell: str, rng: np.random.Generator) -> None:
+    layer = Recurrent(cell, input_size=3, hidden_size=4, num_layers=2, layer_norm=True, dtype="float64")
+    for name, weights in layer.weights.items():
+        weights += 0.1 * rng.normal(size=weights.shape)
+        assert np.ptp(weights) > 0, name
+    X, d_last, lengths = rng.normal(size=(3, 5, 3)), rng.normal(size=(3, 4)), np.array([5, 2, 0])
+    flow = gradient_flow(layer, X, d_last, lengths)
+    tape = layer.record(X, lengths)
+    d_state = tuple(np.zeros_like(state) for state in states(tape.state))
+    d_state[0][-1] = d_last
+    want = tape.backward(None, given(d_state))
+    assert any(name.startswith("gain") for name in flow.weights)
+    for name, value in {**flow.weights, "X": flow.X}.items():
+        np.testing.assert_allclose(value, {**want.weights, "X": want.X}[name], rtol=1e-10, atol=1e-13, err_msg=name)
+
+
+def test_zoneout_lets_gradients_through(cell: str, rng: np.random.Generator) -> None:
+    """A state that is kept hands its gradient on as it is."""
+    X, d_last = rng.normal(size=(4, 60, 3)), np.ones((4, 5))
+    layer = Recurrent(cell, input_size=3, hidden_size=5, zoneout=0.999, dtype="float64")
+    norms = gradient_flow(layer, X, d_last).norms[0]
+    np.testing.assert_allclose(norms[:, -1], np.sqrt(5))
+    # Of 4 rows x 60 steps x 5 units one in a thousand takes a new value: about one in all.
+    assert (norms[:, 0] > 0.7 * norms[:, -1]).sum() >= 2
 
 
 def test_errors_name_the_argument() -> None:

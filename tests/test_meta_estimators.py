@@ -153,7 +153,9 @@ TOOLS: dict[str, Callable[[Any], None]] = {
         semi_supervised.SelfTrainingClassifier(classifier()), np.where(np.arange(N) % 4 == 0, -1, LABELS)
     ),
     "permutation_importance": permutation_importance,
-    "AdaBoostClassifier": fitted(ensemble.AdaBoostClassifier(classifier(), n_estimators=2), LABELS),
+    "AdaBoostClassifier": fitted(
+        ensemble.AdaBoostClassifier(classifier().set_params(max_iter=30), n_estimators=2), LABELS
+    ),
 }
 
 # What whoever tries it all the same is told.
@@ -233,6 +235,7 @@ def search(n_jobs: int | None) -> Any:
     return GridSearchCV(pipeline, grid, cv=2, n_jobs=n_jobs)
 
 
+@pytest.mark.filterwarnings("ignore:Features of X are large")  # on purpose: there is a choice not to centre them
 def test_a_pipeline_is_searched_in_two_processes() -> None:
     """Twice with the same result, bit for bit, which is that of one process."""
     X = [100 + 10 * x for x in forms()["list"]]

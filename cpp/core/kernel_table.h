@@ -56,7 +56,7 @@ struct CellData {
     int n_states;     // 1: h; 2: h and c
     int n_slots;      // gates, plus pre-activations that must be kept apart (GRU, reset after)
     int forget_gate;  // its bias starts at 1; -1 if none
-    int keep_gate;    // near 1 it keeps the state as it is; -1 if none
+    int keep_gate;    // (of gates, as they are named:) near 1 it keeps the state as it is; -1 if none
     int write_gate;   // near 1 it writes a new one; -1 if none
     int n_stages;
     Stage stages[max_stages];

@@ -20,7 +20,7 @@ struct Gru {
         /*states*/ 1,
         /*slots*/ 4,
         /*forget gate*/ -1,
-        /*keep, write gate*/ 2,
+        /*keep, write gate*/ 1,
         -1,
         /*stages*/ 1,
         {{{0, 4}, {0, 3}, {1, 4}}},

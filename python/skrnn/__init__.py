@@ -19,10 +19,12 @@ from skrnn._threads import get_num_threads, set_num_threads
 
 if TYPE_CHECKING:
     from skrnn.classifier import RNNClassifier
+    from skrnn.encoder import RNNEncoder
     from skrnn.regressor import RNNRegressor
 
 __all__ = [
     "RNNClassifier",
+    "RNNEncoder",
     "RNNRegressor",
     "__version__",
     "callbacks",
@@ -40,6 +42,7 @@ __all__ = [
 # Imported when first asked for, so that the layers can be used without waiting for scikit-learn.
 _LAZY_CLASSES = {
     "RNNClassifier": "skrnn.classifier",
+    "RNNEncoder": "skrnn.encoder",
     "RNNRegressor": "skrnn.regressor",
 }
 _LAZY_MODULES = ("callbacks", "datasets", "inspection", "metrics", "nn", "preprocessing", "testing")

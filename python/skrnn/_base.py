@@ -29,7 +29,7 @@ from skrnn.nn import (
     AdamW,
     Dense,
     Embedding,
-    FrozenSequenceNetwork,
+    FrozenEncoder,
     NAdam,
     Parameters,
     Pooling,
@@ -40,6 +40,7 @@ from skrnn.nn import (
     Trainer,
 )
 from skrnn.nn.losses import Loss
+from skrnn.nn.network import EncoderNetwork
 from skrnn.nn.recurrent import CELLS
 from skrnn.nn.schedules import make_schedule
 
@@ -213,7 +214,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         self.dtype = dtype
 
     # Set by a fit.
-    _network: FrozenSequenceNetwork
+    _network: FrozenEncoder
     _network_seed: int
     _training_state: TrainingState
     n_outputs_: int
@@ -235,6 +236,11 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         return self._network.weights
 
     # ---- What a subclass says ----------------------------------------------------------------------------------------
+
+    @property
+    def _needs_y(self) -> bool:
+        """Whether there is something to learn besides the sequences; if not, ``y`` is ignored."""
+        return True
 
     def _encode(self, y: Any, *, first: bool, classes: Any = None, name: str = "y") -> Array:
         """Check ``y`` and return a row for each sequence; ``first`` unless a model is trained further."""
@@ -277,14 +283,13 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         with all_or_nothing(self):
             self._check_parameters(partial)
             goes_on = self.__sklearn_is_fitted__() and (partial or self.warm_start)
-            if y is None:
+            if self._needs_y and y is None:
                 raise ValueError(
                     f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
                 )
             sequences = self._check_sequences(X, reset=not goes_on)
-            check_consistent_length(sequences, y)
             weight = check_sample_weight(sample_weight, len(sequences))
-            rows = self._encode(y, first=not goes_on, classes=classes)
+            rows = self._check_y(sequences, y, first=not goes_on, classes=classes)
             weight = self._weigh(rows, weight)
             examples = Examples(sequences, rows, weight)
             validation = self._check_validation(X_val, y_val, sample_weight_val, goes_on)
@@ -333,14 +338,20 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             if sample_weight_val is not None:
                 raise ValueError("sample_weight_val is provided, but X_val and y_val were not provided.")
             return None
-        if y_val is None:
+        if y_val is None and self._needs_y:
             raise ValueError("X_val is provided, but y_val was not provided.")
         if X_val is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
         sequences = self._check_sequences(X_val, reset=False, goes_on=goes_on)
-        check_consistent_length(sequences, y_val)
         weight = check_sample_weight(sample_weight_val, len(sequences), "sample_weight_val")
-        return Examples(sequences, self._encode(y_val, first=False, name="y_val"), weight)
+        return Examples(sequences, self._check_y(sequences, y_val, first=False, name="y_val"), weight)
+
+    def _check_y(self, sequences: Sequences, y: Any, **options: Any) -> Array:
+        """Check ``y`` and return a row for each sequence."""
+        if not self._needs_y:
+            return np.empty((len(sequences), 0))
+        check_consistent_length(sequences, y)
+        return self._encode(y, **options)
 
     def _fit_network(
         self, examples: Examples, validation: Examples | None, goes_on: bool, partial: bool, data: dict[str, Any]
@@ -366,8 +377,8 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
         if not goes_on:
             self._network_seed = int(rng.integers(2**63))
-        network = self._make_network(examples.sequences, validation, goes_on)
-        settings = self._make_settings(len(training), partial)
+        network = self._make_network(examples, validation, goes_on)
+        settings = self._make_settings(len(training), partial, network.step_size)
         # A penalty belongs to the sum of losses: as in scikit-learn, more weight makes it matter less.
         decay = self.alpha / (settings.batch_size * total_weight / len(training))
         solver = self._make_solver(network.parameters, decay)
@@ -420,11 +431,11 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         self.n_timesteps_seen_ = shortest, longest
         run_with_callbacks(self, settings.max_iter, run)
 
-    def _keep(self, network: SequenceNetwork, progress: Progress) -> None:
+    def _keep(self, network: EncoderNetwork, progress: Progress) -> None:
         """Set what a fit leaves behind."""
         self.__dict__.update(self._fitted_attributes(network, progress))
 
-    def _fitted_attributes(self, network: SequenceNetwork, progress: Progress) -> dict[str, Any]:
+    def _fitted_attributes(self, network: EncoderNetwork, progress: Progress) -> dict[str, Any]:
         history = {name: list(curve) for name, curve in progress.history.items()}
         loss = history["loss"]
         return {
@@ -449,8 +460,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         kept = np.setdiff1d(np.arange(n), known)
         return examples.subset(kept), examples.subset(known), known
 
-    def _make_network(self, sequences: Sequences, validation: Examples | None, goes_on: bool) -> SequenceNetwork:
+    def _make_network(self, training: Examples, validation: Examples | None, goes_on: bool) -> EncoderNetwork:
         """Make the network with first weights, the same for the same ``_network_seed``."""
+        sequences = training.sequences
         rng = np.random.default_rng(self._network_seed)
         embedding = None
         input_size = sequences.n_features
@@ -463,15 +475,24 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             embedding = Embedding(
                 num_embeddings, input_size, padding_idx=self.padding_idx, dtype=self.dtype, random_state=rng
             )
+        recurrent = self._make_recurrent(input_size, bool(self.bidirectional), training, rng)
+        size = recurrent.output_size
+        pooling = None if self.pooling == "last" else Pooling(self.pooling, size, dtype=self.dtype, random_state=rng)
+        return self._put_together(recurrent, embedding, pooling, training, rng)
+
+    def _make_recurrent(
+        self, input_size: int, bidirectional: bool, training: Examples, rng: np.random.Generator
+    ) -> Recurrent:
+        """Make recurrent layers as the parameters describe them."""
         memory_steps: Any = self.memory_steps
         if memory_steps == "auto":
-            memory_steps = float(sequences.lengths.mean())
-        recurrent = Recurrent(
+            memory_steps = float(np.average(training.sequences.lengths, weights=training.weight))
+        return Recurrent(
             self.cell,
             input_size=input_size,
             hidden_size=self.hidden_size,
             num_layers=self.num_layers,
-            bidirectional=bool(self.bidirectional),
+            bidirectional=bidirectional,
             activation=self.activation,
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
@@ -481,12 +502,20 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             dtype=self.dtype,
             random_state=rng,
         )
-        size = recurrent.output_size
-        pooling = None if self.pooling == "last" else Pooling(self.pooling, size, dtype=self.dtype, random_state=rng)
-        head = Dense(size, self.n_outputs_, dtype=self.dtype, random_state=rng)
+
+    def _put_together(
+        self,
+        recurrent: Recurrent,
+        embedding: Embedding | None,
+        pooling: Pooling | None,
+        training: Examples,
+        rng: np.random.Generator,
+    ) -> EncoderNetwork:
+        """Make a network of its lower layers and what this estimator wants on top of them."""
+        head = Dense(recurrent.output_size, self.n_outputs_, dtype=self.dtype, random_state=rng)
         return SequenceNetwork(recurrent, head, embedding=embedding, pooling=pooling, tbptt_steps=self.tbptt_steps)
 
-    def _load_weights(self, network: SequenceNetwork, state: TrainingState | None) -> None:
+    def _load_weights(self, network: EncoderNetwork, state: TrainingState | None) -> None:
         """Copy the weights of the last fit into a network."""
         for name, old in self._network.weights.items():
             new = network.parameters.views.get(name)
@@ -526,7 +555,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         made: Solver = adam(parameters, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon, **every)
         return made
 
-    def _make_settings(self, n_examples: int, partial: bool) -> Settings:
+    def _make_settings(self, n_examples: int, partial: bool, step_size: int) -> Settings:
         # Small sets need many steps more than they need smooth ones.
         automatic = min(32, max(8, n_examples // 16))
         batch_size = automatic if self.batch_size == "auto" else int(self.batch_size)
@@ -551,7 +580,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             learning_rate=self.learning_rate_init,
             schedule=None if constant else schedule,
             adaptive=self.learning_rate == "adaptive",
-            n_hidden=max(self.hidden_size * (2 if self.bidirectional else 1), self.embedding_dim or 1),
+            n_hidden=step_size,
         )
 
     # ---- Advice ------------------------------------------------------------------------------------------------------
@@ -592,16 +621,16 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     # ---- Running -----------------------------------------------------------------------------------------------------
 
-    def _run_network(self, X: Any, what: Callable[..., Array] | None = None) -> Array:
-        """Check ``X`` and return the outputs of the fitted network, (n_samples, n_outputs)."""
+    def _run_network(self, X: Any, what: str = "forward") -> Array:
+        """Check ``X`` and return the outputs of the fitted network, (n_samples, n_outputs), or its "features"."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # raises; asked at every call, it would cost more than a small network
-        network: FrozenSequenceNetwork = self._network
+        network = self._network
         if network.num_embeddings is None:
             sequences = check_sequences(self, X, network.dtype, reset=False)
         else:
             sequences = self._check_sequences(X, reset=False)
-        run = what or network.forward
+        run: Callable[..., Array] = getattr(network, what)
         width = max(network.config.output_size, network.config.input_size)
         outputs = [run(*sequences.batch(rows)) for rows in sequences.chunks(width)]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
@@ -614,7 +643,7 @@ class _Hooks(EpochHooks):
         self,
         estimator: RecurrentEstimator,
         context: Any,
-        network: SequenceNetwork,
+        network: EncoderNetwork,
         progress: Progress,
         data: dict[str, Any],
     ) -> None:

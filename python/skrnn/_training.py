@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skrnn._sequences import Sequences
+from skrnn._sequences import Rows, Sequences
 from skrnn.nn import DivergenceError, Trainer
 
 Array = NDArray[Any]
@@ -28,7 +28,10 @@ _ADAPTIVE_DIVISOR = 5.0
 
 @dataclass(frozen=True)
 class Examples:
-    """Sequences, what should come out for each, and how much each counts (None: alike)."""
+    """Sequences, what should come out for each, and how much each counts (None: alike).
+
+    Where the sequences themselves say what should come out, targets are of no columns, (N, 0).
+    """
 
     sequences: Sequences
     target: Array
@@ -41,6 +44,11 @@ class Examples:
         """Return the examples ``rows``."""
         weight = None if self.weight is None else self.weight[rows]
         return Examples(self.sequences.subset(rows), self.target[rows], weight)
+
+    def batch(self, rows: Rows) -> tuple[Array, NDArray[np.int64] | None, Array, Array | None]:
+        """Return the examples ``rows`` as a trainer takes them: sequences, lengths, targets and weights."""
+        weight = None if self.weight is None else self.weight[rows]
+        return *self.sequences.batch(rows), self.target[rows], weight
 
     def normalized(self, dtype: Any) -> Examples:
         """Return the same with weights that are 1 on average: they then weigh losses, and change no learning rate."""
@@ -244,9 +252,7 @@ def _run_epoch(
         if settings.schedule is not None:
             epoch = progress.epoch + progress.position / n_examples
             trainer.solver.learning_rate = rate * settings.schedule(epoch)
-        x, lengths = examples.sequences.batch(rows)
-        weight = None if examples.weight is None else examples.weight[rows]
-        progress.total += trainer.step(x, lengths, examples.target[rows], weight) * len(rows)
+        progress.total += trainer.step(*examples.batch(rows)) * len(rows)
         progress.norm += trainer.gradient_norm
         progress.position += batch_size
     return True
@@ -314,9 +320,8 @@ def _evaluate(trainer: Trainer, examples: Examples, n_hidden: int) -> float:
     """Return the mean loss of all examples."""
     total = 0.0
     for rows in examples.sequences.chunks(n_hidden):
-        x, lengths = examples.sequences.batch(rows)
-        weight = None if examples.weight is None else examples.weight[rows]
-        total += trainer.evaluate(x, lengths, examples.target[rows], weight) * len(x)
+        batch = examples.batch(rows)
+        total += trainer.evaluate(*batch) * len(batch[0])
     return total / len(examples)
 
 

@@ -59,7 +59,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
     memory_steps : float, "auto" or None, default="auto"
         For about how many time steps the units of cells with gates should remember before they have
         learned anything (Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018).
-        "auto" takes the mean length of the training sequences; None lets the forget gate of "lstm"
+        "auto" takes the (weighted) mean length of the training sequences; None lets the forget gate of "lstm"
         begin at 1 and all other biases at 0.
     embedding_dim : int or None, default=None
         If given, ``X`` holds integer tokens, and each is replaced by a learned vector of so many

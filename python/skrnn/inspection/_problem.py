@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
-from skrnn._sequences import check_sequences
-from skrnn.nn import Dense, Recurrent, softmax_cross_entropy, squared_error
+from skrnn._training import Examples
+from skrnn.classifier import RNNClassifier
+from skrnn.nn import Dense, Embedding, EmbeddingTape, GradientFlow, Pooling, Recurrent, gradient_flow
+from skrnn.nn.network import EMBEDDING, HEAD, POOLING, last_features
 from skrnn.nn.recurrent import RecurrentConfig
+from skrnn.regressor import RNNRegressor
 
 Array = NDArray[Any]
 
@@ -34,8 +38,18 @@ class Problem:
     """Gradient for the last ``h`` of the top layer, (N, H), where the loss reads it."""
     d_output: Array | None
     """Gradient for the output of every step, (N, T, H), where the loss reads that."""
-    d_head: Mapping[str, Array]
-    """Gradients for the weights above the recurrent layers."""
+    d_above: Sequence[Array] = ()
+    """Gradients for the weights of the layers above."""
+    embedding: EmbeddingTape | None = None
+    """The layer below, if any, as it made ``X``."""
+
+    def solve(self) -> tuple[GradientFlow, list[Array]]:
+        """Return the flow of the gradient, and that for every array of weights of the network."""
+        flow = gradient_flow(self.recurrent, self.X, self.d_features, self.lengths, d_output=self.d_output)
+        d_below: Sequence[Array] = ()
+        if self.embedding is not None:
+            d_below = list(self.embedding.backward(flow.X).weights.values())
+        return flow, [*flow.weights.values(), *self.d_above, *d_below]
 
 
 def problem_of_estimator(estimator: Any, X: Any, y: Any) -> Problem:
@@ -48,7 +62,7 @@ def problem_of_estimator(estimator: Any, X: Any, y: Any) -> Problem:
     TypeError, ValueError
         If the estimator is another one, or if ``X`` or ``y`` does not go with it.
     """
-    if not hasattr(type(estimator), "weights_"):
+    if not isinstance(estimator, (RNNClassifier, RNNRegressor)):
         raise TypeError(f"estimator must be an RNNClassifier or an RNNRegressor, got {type(estimator).__name__}")
     check_is_fitted(estimator)
     network = estimator._network
@@ -57,44 +71,48 @@ def problem_of_estimator(estimator: Any, X: Any, y: Any) -> Problem:
             f"estimator must have one direction, but this {type(estimator).__name__} is bidirectional: its second "
             "direction has the steps in the other order"
         )
-    sequences = check_sequences(estimator, X, DTYPE, reset=False)
-    x, lengths = sequences.batch(slice(None))
-    target = _encode(estimator, y)
-    check_consistent_length(sequences, target)
+    estimator = copy.copy(estimator)  # the same in all but the precision of data and loss
+    estimator.dtype = DTYPE.name
+    sequences = estimator._check_sequences(X, reset=False)
+    check_consistent_length(sequences, y)
+    examples = estimator._to_targets(Examples(sequences, estimator._encode(y, first=False)))
+    x, lengths = examples.sequences.batch(slice(None))
 
+    def part(prefix: str) -> Mapping[str, Array]:
+        return {name.removeprefix(prefix): w for name, w in network.weights.items() if name.startswith(prefix)}
+
+    embedding = None
+    if network.num_embeddings is not None:
+        layer = Embedding(
+            network.num_embeddings, network.config.input_size, padding_idx=network.padding_idx, dtype=DTYPE
+        )
+        layer.load_weights(part(EMBEDDING))
+        embedding = layer.record(x[:, :, 0], lengths)
+        x = embedding.output
     recurrent = recurrent_in_float64(network.config, network.weights)
-    _, state = recurrent.forward(x, lengths, return_output=False)
-    features = (state if isinstance(state, np.ndarray) else state[0])[-1]
-    weight, bias = network.weights["head.weight"], network.weights["head.bias"]
-    head = Dense(weight.shape[1], weight.shape[0], dtype=DTYPE)
-    head.load_weights({"weight": weight, "bias": bias})
-    tape = head.record(features)
-    if is_classifier(estimator):
-        _, d_output = softmax_cross_entropy(tape.output, target)
-    else:
-        _, d_output = squared_error(tape.output, target)
-        d_output /= target.shape[1]  # the mean over outputs, as in training
-    gradients = tape.backward(d_output)
-    return Problem(recurrent, x, lengths, gradients.X, None, gradients.weights)
+    output, state = recurrent.forward(x, lengths)
+    pooled = None
+    features = last_features(network.config, state)
+    if network.pooling is not None:
+        assert output is not None  # asked for
+        pooling = Pooling(**asdict(network.pooling), dtype=DTYPE)
+        pooling.load_weights(part(POOLING))
+        pooled = pooling.record(output, lengths)
+        features = pooled.output
+    weights = part(HEAD)
+    head = Dense(weights["weight"].shape[1], weights["weight"].shape[0], dtype=DTYPE)
+    head.load_weights(weights)
+    top = head.record(features)
 
-
-def _encode(estimator: Any, y: Any) -> Array:
-    """Return ``y`` as the loss compares it with the outputs of the network."""
-    if not is_classifier(estimator):
-        values = check_array(y, dtype=DTYPE, ensure_2d=False, input_name="y", estimator=estimator)
-        values = values.reshape(len(values), -1)
-        if values.shape[1] != len(estimator.y_mean_):
-            raise ValueError(f"y must have {len(estimator.y_mean_)} target(s), as in fit, got {values.shape[1]}")
-        scale = estimator.y_scale_
-        standardized: Array = np.divide(values - estimator.y_mean_, scale, out=np.zeros_like(values), where=scale > 0)
-        return standardized
-    labels = column_or_1d(y, warn=True)
-    classes = estimator.classes_
-    unknown = ~np.isin(labels, classes)
-    if unknown.any():
-        raise ValueError(f"y must hold labels seen in fit, {classes.tolist()}, got {labels[unknown].tolist()[0]!r}")
-    codes: Array = np.searchsorted(classes, labels)
-    return codes
+    d_top = np.empty_like(top.output)
+    share = np.full(len(d_top), len(d_top) / examples.target.size)  # a sequence's loss is the mean over its outputs
+    estimator._get_loss()(top.output, examples.target, share, d_top)
+    gradients = top.backward(d_top)
+    d_above = list(gradients.weights.values())
+    if pooled is None:
+        return Problem(recurrent, x, lengths, gradients.X, None, d_above, embedding)
+    below = pooled.backward(gradients.X)
+    return Problem(recurrent, x, lengths, None, below.X, [*d_above, *below.weights.values()], embedding)
 
 
 def recurrent_in_float64(config: RecurrentConfig, weights: Mapping[str, Array]) -> Recurrent:

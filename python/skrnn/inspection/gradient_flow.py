@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skrnn._base import generator
 from skrnn.inspection._plotting import axes_for
 from skrnn.inspection._problem import DTYPE, Problem, problem_of_estimator, recurrent_in_float64
-from skrnn.nn import FrozenRecurrent, GradientFlow, Recurrent, gradient_flow
+from skrnn.nn import FrozenRecurrent, Recurrent
 from skrnn.nn._checks import check_choice
 
 Array = NDArray[Any]
@@ -111,7 +111,8 @@ class GradientFlowDisplay:
     ) -> Self:
         """Plot how the gradient of a fitted estimator's loss flows.
 
-        Computed in float64, whatever the precision of the estimator; dropout is left out.
+        Computed in float64, whatever the precision of the estimator, over whole sequences; dropout
+        and ``tbptt_steps`` are left out, zoneout drops as in training.
 
         Parameters
         ----------
@@ -206,19 +207,17 @@ class GradientFlowDisplay:
             directions = generator(random_state).standard_normal((len(x), layers.config.hidden_size))
             d_features = directions / np.linalg.norm(directions, axis=1, keepdims=True)
         d_features = np.asarray(d_features, dtype=DTYPE)
-        display = cls._of_problem(Problem(layers, x, lengths, d_features, None, {}), max_grad_norm, name)
+        display = cls._of_problem(Problem(layers, x, lengths, d_features, None), max_grad_norm, name)
         return display.plot(ax=ax, layer=layer, samples=samples, align=align, line_kw=line_kw)
 
     @classmethod
     def _of_problem(cls, problem: Problem, max_grad_norm: float | None, name: str | None) -> Self:
-        flow = gradient_flow(
-            problem.recurrent, problem.X, problem.d_features, problem.lengths, d_output=problem.d_output
-        )
+        flow, gradients = problem.solve()
         if name is None:
             name = problem.recurrent.config.cell
         return cls(
             norms=flow.norms,
-            weight_grad_norm=_norm_of_mean(flow, problem),
+            weight_grad_norm=_joint_norm(gradients) / len(problem.X),
             max_grad_norm=max_grad_norm,
             name=name,
         )
@@ -307,15 +306,14 @@ def _plot_lines(ax: Any, steps: Array, lines: Array, label: str, style: dict[str
     return plotted
 
 
-def _norm_of_mean(flow: GradientFlow, problem: Problem) -> float:
-    """Return the norm of the gradient of the mean loss for all weights together."""
-    arrays = [*flow.weights.values(), *problem.d_head.values()]
+def _joint_norm(arrays: Sequence[Array]) -> float:
+    """Return the norm of all arrays together."""
     # Scaled by the largest: squares of an exploded gradient overflow.
     largest = float(np.max([np.abs(array).max() for array in arrays]))
     if largest == 0.0 or not math.isfinite(largest):
         return largest
     squares = math.fsum(float(np.square(array / largest).sum()) for array in arrays)
-    return largest * math.sqrt(squares) / len(problem.X)
+    return largest * math.sqrt(squares)
 
 
 def _mean_over_rows(norms: Array) -> Array:

@@ -22,11 +22,12 @@ from skrnn.nn.losses import (
     softmax_cross_entropy,
     squared_error,
 )
-from skrnn.nn.network import FrozenSequenceNetwork, SequenceNetwork
+from skrnn.nn.network import FrozenEncoder, FrozenSequenceNetwork, SequenceNetwork
 from skrnn.nn.parameters import Layer, Parameters
 from skrnn.nn.pooling import Pooling, PoolingConfig, PoolingGradients, PoolingSaved, PoolingTape
 from skrnn.nn.recurrent import FrozenRecurrent, Recurrent, RecurrentGradients, RecurrentTape
 from skrnn.nn.schedules import make_schedule
+from skrnn.nn.self_supervised import Autoencoder, NextStepNetwork
 from skrnn.nn.solvers import SGD, Adagrad, Adam, AdamW, NAdam, RMSprop, Solver
 from skrnn.nn.trainer import DivergenceError, Trainer
 
@@ -35,6 +36,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Autoencoder",
     "Dense",
     "DenseGradients",
     "DenseTape",
@@ -43,11 +45,13 @@ __all__ = [
     "Embedding",
     "EmbeddingGradients",
     "EmbeddingTape",
+    "FrozenEncoder",
     "FrozenRecurrent",
     "FrozenSequenceNetwork",
     "GradientFlow",
     "Layer",
     "NAdam",
+    "NextStepNetwork",
     "Parameters",
     "Pooling",
     "PoolingConfig",

@@ -23,6 +23,8 @@ class GradientFlow(NamedTuple):
     norms: Array
     """Euclidean norm of the gradient for the hidden state ``h`` after each step, of float64 and
     shape (L, N, T); NaN beyond a row's length."""
+    X: Array
+    """Gradient for ``X`` (N, T, I), zeros beyond a row's length."""
     state: State
     """Gradient for the initial state, (L, N, H) or a tuple of two, as ``tape.backward`` gives it."""
     weights: Mapping[str, Array]
@@ -49,7 +51,7 @@ def gradient_flow(
     Parameters
     ----------
     recurrent : Recurrent
-        Layers of one direction. Dropout between layers is left out.
+        Layers of one direction. Dropout is left out; zoneout drops as in training.
     X : ndarray of shape (N, T, I)
         The input; what lies beyond a row's length is never read.
     d_features : ndarray of shape (N, H) or None
@@ -63,7 +65,7 @@ def gradient_flow(
     Returns
     -------
     GradientFlow
-        ``norms``, ``state`` and ``weights``.
+        ``norms``, ``X``, ``state`` and ``weights``.
 
     Raises
     ------
@@ -112,6 +114,7 @@ def gradient_flow(
     tapes = _record_steps(layers, X, has_step)
 
     norms = np.full((config.num_layers, n_rows, n_steps), np.nan)
+    d_x = np.empty_like(X, order="C")
     weights = {name: np.zeros_like(array) for name, array in recurrent.weights.items()}
     d_states = [_zero_state(layer, n_rows) for layer in layers]
     if d_features is not None:
@@ -129,14 +132,15 @@ def gradient_flow(
             d_states[layer], d_above = gradients.state, gradients.X[:, 0]
             for name, array in gradients.weights.items():
                 weights[_name(name, layer)] += array
-    return GradientFlow(norms, _stack(d_states), weights)
+        d_x[:, t] = d_above
+    return GradientFlow(norms, d_x, _stack(d_states), weights)
 
 
 def _single_layer(recurrent: Recurrent, layer: int) -> Recurrent:
     """Copy one layer of a stack into a :class:`Recurrent` of its own."""
     config = recurrent.config
     input_size = config.input_size if layer == 0 else config.output_size
-    single = Recurrent(**asdict(replace(config, input_size=input_size, num_layers=1)), random_state=0)
+    single = Recurrent(**asdict(replace(config, input_size=input_size, num_layers=1)), random_state=layer)
     single.load_weights({name: recurrent.weights[_name(name, layer)] for name in single.weights})
     return single
 

@@ -1,4 +1,7 @@
-"""The network of the estimators: an embedding if any, recurrent layers, pooling over time, one dense layer."""
+"""The network of the estimators: an embedding if any, recurrent layers, pooling over time, one dense layer.
+
+All but the dense layer are :class:`EncoderNetwork`, which the networks of :mod:`skrnn.nn.self_supervised` share.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from skrnn.nn.parameters import Layer, Parameters, read_only_copies
 from skrnn.nn.pooling import Pooling, PoolingConfig, PoolingSaved
 from skrnn.nn.recurrent import (
     FrozenRecurrent,
+    Group,
     Lengths,
     Recurrent,
     RecurrentConfig,
@@ -54,12 +58,95 @@ class TrainingPass(Protocol):
         """Return the outputs (M, K), and keep what :meth:`backward` needs; ``step`` chooses the masks of dropout."""
         ...
 
+    def targets(
+        self, x: Array, lengths: Lengths, target: Array | None, weight: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Return what the outputs last computed should be, and the weight (M,) of each or None.
+
+        ``target`` and ``weight`` are those of the rows of ``x``. Where the sequences themselves hold what should come
+        out, there is no other ``target``.
+        """
+        ...
+
     def backward(self, d_output: Array) -> None:
         """Write the gradients of all parameters, from that of the outputs last recorded."""
         ...
 
 
-class SequenceNetwork:
+class EncoderNetwork:
+    """Base of networks that begin alike: an embedding if any, recurrent layers, pooling over time.
+
+    What comes out of these is the *features* of a sequence, (N, D*H). A subclass says what is above.
+
+    Parameters
+    ----------
+    recurrent, embedding, pooling, tbptt_steps
+        As for :class:`SequenceNetwork`.
+    above : mapping of str to (str, Layer, type)
+        For the prefix of the names of its weights each layer above: its own name, itself, its class.
+    """
+
+    def __init__(
+        self,
+        recurrent: Recurrent,
+        above: Mapping[str, tuple[str, Layer, type[Layer]]],
+        *,
+        embedding: Embedding | None = None,
+        pooling: Pooling | None = None,
+        tbptt_steps: int | None = None,
+    ) -> None:
+        layers: dict[str, tuple[str, Layer | None, type[Layer]]] = {
+            "": ("recurrent", recurrent, Recurrent),
+            **above,
+            EMBEDDING: ("embedding", embedding, Embedding),
+            POOLING: ("pooling", pooling, Pooling),
+        }
+        for name, layer, kind in layers.values():
+            if layer is None and kind in (Embedding, Pooling):
+                continue
+            if not isinstance(layer, kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(layer).__name__}")
+            if layer.dtype != recurrent.dtype:
+                raise TypeError(f"{name} has dtype {layer.dtype}, but recurrent has {recurrent.dtype}")
+        if embedding is not None and embedding.embedding_dim != recurrent.config.input_size:
+            raise ValueError(
+                f"embedding.embedding_dim must be recurrent.input_size={recurrent.config.input_size}, "
+                f"got {embedding.embedding_dim}"
+            )
+        if tbptt_steps is not None:
+            tbptt_steps = check_size("tbptt_steps", tbptt_steps)
+            if recurrent.config.bidirectional:
+                raise ValueError("tbptt_steps goes with one direction: the other would need states of the future")
+        self.recurrent = recurrent
+        self.embedding = embedding
+        self.pooling = pooling
+        self.tbptt_steps = tbptt_steps
+        self.dtype = recurrent.dtype
+        self.parameters = Parameters.join(
+            {prefix: layer for prefix, (_, layer, _) in layers.items() if layer is not None and layer.weights}
+        )
+
+    @property
+    def step_size(self) -> int:
+        """Numbers that a layer keeps of a time step, at most."""
+        return max(self.recurrent.output_size, self.recurrent.config.input_size)
+
+    def training_pass(self, gradients: Parameters, scratch: Scratch) -> TrainingPass:
+        """Return what a trainer computes with."""
+        raise NotImplementedError
+
+    def freeze(self) -> FrozenEncoder:
+        """Return an immutable copy of the network as it is now, packed for fast calls; it computes features."""
+        return FrozenEncoder(self.recurrent.config, self.parameters.views, *self._frozen_options())
+
+    def _frozen_options(self) -> tuple[PoolingConfig | None, int | None]:
+        return (
+            None if self.pooling is None else self.pooling.config,
+            None if self.embedding is None else self.embedding.padding_idx,
+        )
+
+
+class SequenceNetwork(EncoderNetwork):
     """Recurrent layers whose states a dense layer turns into one output for each sequence.
 
     Parameters
@@ -106,41 +193,10 @@ class SequenceNetwork:
         pooling: Pooling | None = None,
         tbptt_steps: int | None = None,
     ) -> None:
-        layers: dict[str, tuple[str, Layer | None, type[Layer]]] = {
-            "": ("recurrent", recurrent, Recurrent),
-            HEAD: ("head", head, Dense),
-            EMBEDDING: ("embedding", embedding, Embedding),
-            POOLING: ("pooling", pooling, Pooling),
-        }
-        for name, layer, kind in layers.values():
-            if layer is None and kind in (Embedding, Pooling):
-                continue
-            if not isinstance(layer, kind):
-                raise TypeError(f"{name} must be a {kind.__name__}, got {type(layer).__name__}")
-            if layer.dtype != recurrent.dtype:
-                raise TypeError(f"{name} has dtype {layer.dtype}, but recurrent has {recurrent.dtype}")
-        if head.input_size != recurrent.output_size:
-            raise ValueError(
-                f"head.input_size must be recurrent.output_size={recurrent.output_size}, got {head.input_size}"
-            )
-        if embedding is not None and embedding.embedding_dim != recurrent.config.input_size:
-            raise ValueError(
-                f"embedding.embedding_dim must be recurrent.input_size={recurrent.config.input_size}, "
-                f"got {embedding.embedding_dim}"
-            )
-        if tbptt_steps is not None:
-            tbptt_steps = check_size("tbptt_steps", tbptt_steps)
-            if recurrent.config.bidirectional:
-                raise ValueError("tbptt_steps goes with one direction: the other would need states of the future")
-        self.recurrent = recurrent
+        above = {HEAD: ("head", head, Dense)}
+        super().__init__(recurrent, above, embedding=embedding, pooling=pooling, tbptt_steps=tbptt_steps)
+        check_head(head, "recurrent", recurrent)
         self.head = head
-        self.embedding = embedding
-        self.pooling = pooling
-        self.tbptt_steps = tbptt_steps
-        self.dtype = recurrent.dtype
-        self.parameters = Parameters.join(
-            {prefix: layer for prefix, (_, layer, _) in layers.items() if layer is not None and layer.weights}
-        )
 
     def training_pass(self, gradients: Parameters, scratch: Scratch) -> SequencePass:
         """Return what a trainer computes with."""
@@ -148,15 +204,100 @@ class SequenceNetwork:
 
     def freeze(self) -> FrozenSequenceNetwork:
         """Return an immutable copy of the network as it is now, packed for fast calls."""
-        padding_idx = None if self.embedding is None else self.embedding.padding_idx
-        pooling = None if self.pooling is None else self.pooling.config
-        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views, pooling, padding_idx)
+        return FrozenSequenceNetwork(self.recurrent.config, self.parameters.views, *self._frozen_options())
 
 
-class SequencePass:
-    """The :class:`TrainingPass` of a :class:`SequenceNetwork`."""
+def check_head(head: Dense, name: str, below: Recurrent) -> None:
+    """Raise unless a dense layer fits on top of recurrent ones."""
+    if head.input_size != below.output_size:
+        raise ValueError(f"head.input_size must be {name}.output_size={below.output_size}, got {head.input_size}")
 
-    def __init__(self, network: SequenceNetwork, gradients: Parameters, scratch: Scratch) -> None:
+
+class StepsPass:
+    """Recurrent layers whose outputs of all steps are wanted, forward and backward.
+
+    Parameters
+    ----------
+    recurrent : Recurrent
+        The layers.
+    views, gradient_views : mapping of str to ndarray
+        Their weights and where the gradients of these go, by the layers' own names.
+    tbptt_steps : int or None
+        Rows are cut into pieces of so many steps: states go from each to the next, gradients do not.
+    scratch : Scratch
+        Where all memory is.
+    """
+
+    def __init__(
+        self,
+        recurrent: Recurrent,
+        views: Mapping[str, Array],
+        gradient_views: Mapping[str, Array],
+        tbptt_steps: int | None,
+        scratch: Scratch,
+    ) -> None:
+        self._config = recurrent.config
+        self._dropout = recurrent.dropout
+        self._groups = self._config.groups(views)
+        self._gradient_groups = self._config.groups(gradient_views)
+        self._tbptt_steps = tbptt_steps
+        self._scratch = scratch
+        self._scratches: list[Scratch] = []  # of pieces, whose tapes live at the same time
+        self._piece_groups: list[Group] = []  # where the gradients of a piece go before they are added up
+        self._tapes: list[tuple[slice, StackTape]] = []
+
+    def run(self, x: Array, lengths: Lengths, output: Array) -> None:
+        """Fill ``output`` (N, T, D*H); nothing is kept or dropped."""
+        RecurrentStack(self._config, self._groups, training=False).forward(x, lengths, None, output, None)
+
+    def record(self, x: Array, lengths: Lengths, output: Array, step: int) -> None:
+        """Fill ``output`` (N, T, D*H), and keep a tape of every piece, begun in the state that the one before left."""
+        stack = RecurrentStack(self._config, self._groups, training=True)
+        n_rows, n_steps, _ = x.shape
+        k = n_steps if self._tbptt_steps is None else min(self._tbptt_steps, n_steps)
+        state: Sequence[States] | None = None
+        self._tapes = []
+        for number, start in enumerate(range(0, n_steps, k)):
+            part = slice(start, min(start + k, n_steps))
+            part_lengths = lengths
+            if k < n_steps and lengths is not None:
+                part_lengths = np.clip(lengths - start, 0, part.stop - start)
+            following = None
+            if part.stop < n_steps:
+                following = place_for_states(self._config, self._scratch, ("state of piece", number), n_rows)
+            if number == len(self._scratches):
+                self._scratches.append(Scratch(output.dtype, self._scratch.workspace))
+            tape = stack.record(
+                x[:, part],
+                part_lengths,
+                state,
+                output[:, part],
+                following,
+                self._scratches[number],
+                self._dropout,
+                step,
+            )
+            self._tapes.append((part, tape))
+            state = following
+
+    def backward(self, d_output: Array, d_x: Array | None) -> None:
+        """Write the gradients of all weights, added up over pieces, and fill ``d_x``."""
+        if len(self._tapes) > 1 and not self._piece_groups:
+            self._piece_groups = [tuple(map(np.empty_like, group)) for group in self._gradient_groups]
+        for number, (part, tape) in enumerate(self._tapes):
+            groups = self._gradient_groups if number == 0 else self._piece_groups
+            tape.backward(d_output[:, part], None, None if d_x is None else d_x[:, part], None, groups)
+            if number > 0:
+                for total, addend in zip(self._gradient_groups, groups, strict=True):
+                    for array, more in zip(total, addend, strict=True):
+                        array += more
+        self._tapes = []
+
+
+class EncoderPass:
+    """From sequences to features and back, for the :class:`TrainingPass` of a subclass of :class:`EncoderNetwork`."""
+
+    def __init__(self, network: EncoderNetwork, gradients: Parameters, scratch: Scratch) -> None:
         self._config = network.recurrent.config
         self._dropout = network.recurrent.dropout
         self._embedding = network.embedding
@@ -167,73 +308,56 @@ class SequencePass:
         self._views, self._gradient_views = views, gradient_views
         self._groups = self._config.groups(views)
         self._gradient_groups = self._config.groups(gradient_views)
-        if network.tbptt_steps is not None and network.pooling is not None:
-            # Where the gradients of a piece go before they are added up.
-            self._piece_groups = self._config.groups(gradients.like().views)
-        self._scratches: list[Scratch] = []
-        self._head = views[f"{HEAD}weight"], views[f"{HEAD}bias"]
-        self._d_head = gradient_views[f"{HEAD}weight"], gradient_views[f"{HEAD}bias"]
-        # What `record` leaves to `backward`.
-        self._tapes: list[tuple[slice, StackTape]] = []
+        self._steps = StepsPass(network.recurrent, views, gradient_views, network.tbptt_steps, scratch)
+        # What `record_features` leaves to `backward_features`.
+        self._tape: StackTape
         self._tokens: tuple[Array, Lengths]
         self._embedded: Array | None = None
-        self._features: Array
         self._saved: PoolingSaved
 
-    def run(self, x: Array, lengths: Lengths) -> Array:
-        """Return the outputs (N, K); nothing is kept or dropped."""
-        config, scratch, n_rows = self._config, self._scratch, len(x)
-        stack = RecurrentStack(config, self._groups, training=False)
+    def run_features(self, x: Array, lengths: Lengths) -> Array:
+        """Return the features (N, D*H); nothing is kept or dropped."""
         x = self._embed(x, lengths)
         if self._pooling is None:
-            h, final = self._top_states("state", n_rows)
-            stack.forward(x, lengths, None, None, final)
-            return self._top(beside(h))
-        output = scratch.empty("pooled output", (*x.shape[:2], config.output_size))
-        stack.forward(x, lengths, None, output, None)
-        features, _ = self._pooling.pool(output, lengths, self._pooling_weights(self._views), scratch)
-        return self._top(features)
-
-    def record(self, x: Array, lengths: Lengths, step: int) -> Array:
-        """Return the outputs (N, K), and keep what :meth:`backward` needs."""
-        stack = RecurrentStack(self._config, self._groups, training=True)
-        n_steps = x.shape[1]
-        piece = n_steps if self._tbptt_steps is None else min(self._tbptt_steps, n_steps)
-        if self._pooling is not None:
-            self._record_pieces(stack, x, lengths, step, piece)
-        else:
-            state = None
-            if piece < n_steps:
-                x, lengths, state = self._carry(stack, x, lengths, step, piece)
             h, final = self._top_states("state", len(x))
-            x = self._embed(x, lengths)
-            tape = stack.record(x, lengths, state, None, final, self._scratch, self._dropout, step)
-            self._tapes = [(slice(None), tape)]
-            self._features = beside(h)
-        return self._top(self._features)
+            RecurrentStack(self._config, self._groups, training=False).forward(x, lengths, None, None, final)
+            return beside(h)
+        output = self._scratch.empty("pooled output", (*x.shape[:2], self._config.output_size))
+        self._steps.run(x, lengths, output)
+        return self._pooling.pool(output, lengths, self._pooling_weights(self._views), self._scratch)[0]
 
-    def backward(self, d_output: Array) -> None:
-        """Write the gradients of all parameters."""
-        config, scratch = self._config, self._scratch
-        n_rows = len(d_output)
-        d_features = scratch.empty("d_features", (n_rows, config.output_size))
-        _core.dense_backward(self._features, self._head[0], d_output, d_features, *self._d_head)
-        d_x = None if self._embedded is None else scratch.empty("d_embedded", self._embedded.shape)
+    def record_features(self, x: Array, lengths: Lengths, step: int) -> Array:
+        """Return the features (N, D*H), and keep what :meth:`backward_features` needs."""
+        n_rows, n_steps, _ = x.shape
+        if self._pooling is not None:
+            x = self._embed(x, lengths)
+            output = self._scratch.empty("pooled output", (n_rows, n_steps, self._config.output_size))
+            self._steps.record(x, lengths, output, step)
+            weights = self._pooling_weights(self._views)
+            features, self._saved = self._pooling.pool(output, lengths, weights, self._scratch)
+            return features
+        stack = RecurrentStack(self._config, self._groups, training=True)
+        state = None
+        if self._tbptt_steps is not None and self._tbptt_steps < n_steps:
+            x, lengths, state = self._carry(stack, x, lengths, step, self._tbptt_steps)
+        h, final = self._top_states("state", n_rows)
+        x = self._embed(x, lengths)
+        self._tape = stack.record(x, lengths, state, None, final, self._scratch, self._dropout, step)
+        return beside(h)
+
+    def backward_features(self, d_features: Array) -> None:
+        """Write the gradients of all parameters below the features."""
+        d_x = self._place_for_d_embedded()
         if self._pooling is None:
+            n_rows = len(d_features)
             d_h, d_final = self._top_states("d_state", n_rows)
             d_h[:] = d_features.reshape(n_rows, *d_h.shape[::2]).swapaxes(0, 1)
-            self._tapes[0][1].backward(None, d_final, d_x, None, self._gradient_groups)
+            self._tape.backward(None, d_final, d_x, None, self._gradient_groups)
+            del self._tape
         else:
             d_weights = self._pooling_weights(self._gradient_views)
-            d_top = self._pooling.backward(self._saved, d_features, d_weights, scratch)
-            self._backward_pieces(d_top, d_x)
-        if d_x is not None:
-            assert self._embedding is not None
-            d_weight = self._gradient_views[f"{EMBEDDING}weight"]
-            d_embed(*self._tokens, d_x, self._embedding.padding_idx, d_weight)
-        self._tapes = []
-
-    # ---- Truncated backpropagation through time ----------------------------------------------------------------------
+            self._steps.backward(self._pooling.backward(self._saved, d_features, d_weights, self._scratch), d_x)
+        self._backward_embedding(d_x)
 
     def _carry(
         self, stack: RecurrentStack, x: Array, lengths: Lengths, step: int, k: int
@@ -253,55 +377,12 @@ class SequencePass:
         for start in range(0, n_before, k):
             piece = x[:, start : min(start + k, n_before)]
             piece_lengths = None if before_lengths is None else np.clip(before_lengths - start, 0, piece.shape[1])
-            following = self._states(("carried", start // k % 2), len(x))
+            following = place_for_states(self._config, self._scratch, ("carried", start // k % 2), len(x))
             piece = self._embed(piece, piece_lengths)
             stack.record(piece, piece_lengths, state, None, following, self._scratch, self._dropout, step)
             state = following
         assert state is not None
         return end, end_lengths, state
-
-    def _record_pieces(self, stack: RecurrentStack, x: Array, lengths: Lengths, step: int, k: int) -> None:
-        """Keep a tape of every piece of k steps, begun in the state that the one before has left, and pool them all."""
-        n_rows, n_steps, _ = x.shape
-        x = self._embed(x, lengths)
-        output = self._scratch.empty("pooled output", (n_rows, n_steps, self._config.output_size))
-        state: Sequence[States] | None = None
-        self._tapes = []
-        for number, start in enumerate(range(0, n_steps, k)):
-            part = slice(start, min(start + k, n_steps))
-            part_lengths = lengths
-            if k < n_steps and lengths is not None:
-                part_lengths = np.clip(lengths - start, 0, part.stop - start)
-            following = self._states(("carried", number), n_rows) if part.stop < n_steps else None
-            if number == len(self._scratches):  # their tapes live at the same time
-                self._scratches.append(Scratch(output.dtype, self._scratch.workspace))
-            tape = stack.record(
-                x[:, part],
-                part_lengths,
-                state,
-                output[:, part],
-                following,
-                self._scratches[number],
-                self._dropout,
-                step,
-            )
-            self._tapes.append((part, tape))
-            state = following
-        weights = self._pooling_weights(self._views)
-        assert self._pooling is not None
-        self._features, self._saved = self._pooling.pool(output, lengths, weights, self._scratch)
-
-    def _backward_pieces(self, d_top: Array, d_x: Array | None) -> None:
-        """Add up the gradients of all pieces; none goes from one to the next."""
-        for number, (part, tape) in enumerate(self._tapes):
-            groups = self._gradient_groups if number == 0 else self._piece_groups
-            tape.backward(d_top[:, part], None, None if d_x is None else d_x[:, part], None, groups)
-            if number > 0:
-                for total, addend in zip(self._gradient_groups, groups, strict=True):
-                    for array, more in zip(total, addend, strict=True):
-                        array += more
-
-    # ---- Layers below and above --------------------------------------------------------------------------------------
 
     def _embed(self, x: Array, lengths: Lengths) -> Array:
         """Turn tokens (N, T, 1) into inputs; numbers are inputs as they are."""
@@ -313,14 +394,19 @@ class SequencePass:
         self._tokens, self._embedded = (tokens, lengths), embedded
         return embedded
 
+    def _place_for_d_embedded(self) -> Array | None:
+        return None if self._embedded is None else self._scratch.empty("d_embedded", self._embedded.shape)
+
+    def _backward_embedding(self, d_x: Array | None) -> None:
+        """Write the gradient of the embedding, where there is one, from that of what it gave."""
+        if d_x is not None:
+            assert self._embedding is not None
+            d_weight = self._gradient_views[f"{EMBEDDING}weight"]
+            d_embed(*self._tokens, d_x, self._embedding.padding_idx, d_weight)
+
     def _pooling_weights(self, views: Mapping[str, Array]) -> Mapping[str, Array]:
         assert self._pooling is not None
         return {name: views[f"{POOLING}{name}"] for name in self._pooling.shapes()}
-
-    def _top(self, features: Array) -> Array:
-        output = self._scratch.empty("head", (len(features), len(self._head[1])))
-        _core.dense_forward(features, *self._head, output)
-        return output
 
     def _top_states(self, name: str, n_rows: int) -> tuple[Array, Sequence[States]]:
         """Return a place for the ``h`` that the top layer ends in, (D, N, H), and what the core wants of it by unit."""
@@ -330,17 +416,67 @@ class SequencePass:
         below: list[States] = [None] * (config.n_units - config.n_directions)
         return h, below + [(direction, *others) for direction in h]
 
-    def _states(self, name: Hashable, n_rows: int) -> Sequence[States]:
-        """Return a place for all states of all units."""
-        config = self._config
-        states = self._scratch.empty(name, (config.n_units, config.n_states, n_rows, config.hidden_size))
-        return [list(unit) for unit in states]
+
+def place_for_states(config: RecurrentConfig, scratch: Scratch, name: Hashable, n_rows: int) -> Sequence[States]:
+    """Return a place for all states of all units."""
+    states = scratch.empty(name, (config.n_units, config.n_states, n_rows, config.hidden_size))
+    return [list(unit) for unit in states]
 
 
-class FrozenSequenceNetwork:
-    """A network that no longer changes: made by :meth:`SequenceNetwork.freeze`.
+class SequencePass(EncoderPass):
+    """The :class:`TrainingPass` of a :class:`SequenceNetwork`."""
 
-    Any number of threads may call :meth:`forward` at once. Pickles hold the plain weights.
+    def __init__(self, network: SequenceNetwork, gradients: Parameters, scratch: Scratch) -> None:
+        super().__init__(network, gradients, scratch)
+        self._head = HeadPass(self._views, self._gradient_views, scratch)
+
+    def run(self, x: Array, lengths: Lengths) -> Array:
+        """Return the outputs (N, K); nothing is kept or dropped."""
+        return self._head.forward(self.run_features(x, lengths))
+
+    def record(self, x: Array, lengths: Lengths, step: int) -> Array:
+        """Return the outputs (N, K), and keep what :meth:`backward` needs."""
+        return self._head.forward(self.record_features(x, lengths, step))
+
+    def targets(
+        self, x: Array, lengths: Lengths, target: Array | None, weight: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Return them as they are: there is one output for each row."""
+        assert target is not None
+        return target, weight
+
+    def backward(self, d_output: Array) -> None:
+        """Write the gradients of all parameters."""
+        self.backward_features(self._head.backward(d_output))
+
+
+class HeadPass:
+    """The dense layer on top, forward and backward."""
+
+    def __init__(self, views: Mapping[str, Array], gradient_views: Mapping[str, Array], scratch: Scratch) -> None:
+        self._weights = views[f"{HEAD}weight"], views[f"{HEAD}bias"]
+        self._gradients = gradient_views[f"{HEAD}weight"], gradient_views[f"{HEAD}bias"]
+        self._scratch = scratch
+        self._x: Array
+
+    def forward(self, x: Array) -> Array:
+        """Return the outputs (M, K), and keep what :meth:`backward` needs: ``x`` (M, F) itself."""
+        self._x = x
+        output = self._scratch.empty("head", (len(x), len(self._weights[1])))
+        _core.dense_forward(x, *self._weights, output)
+        return output
+
+    def backward(self, d_output: Array) -> Array:
+        """Write the gradients of the weights, and return that of ``x``."""
+        d_x = self._scratch.empty("d_features", self._x.shape)
+        _core.dense_backward(self._x, self._weights[0], d_output, d_x, *self._gradients)
+        return d_x
+
+
+class FrozenEncoder:
+    """What turns sequences into features and no longer changes: made by :meth:`EncoderNetwork.freeze`.
+
+    Any number of threads may call :meth:`features` at once. Pickles hold the plain weights.
 
     Attributes
     ----------
@@ -351,7 +487,7 @@ class FrozenSequenceNetwork:
     padding_idx : int or None
         The token whose embedding is zero.
     weights : mapping of str to ndarray
-        Copies, read-only.
+        Copies of those of all layers, read-only.
     dtype : numpy.dtype
         That of weights and outputs, and of inputs that are not tokens.
     """
@@ -368,15 +504,14 @@ class FrozenSequenceNetwork:
         self.padding_idx = padding_idx
         self.dtype = check_dtype(config.dtype)
         self._recurrent = FrozenRecurrent(config, weights)
-        others = read_only_copies(weights, (name for name in weights if name.startswith((HEAD, EMBEDDING, POOLING))))
-        self._head = others[f"{HEAD}weight"], others[f"{HEAD}bias"]
+        others = read_only_copies(weights, (name for name in weights if name not in self._recurrent.weights))
         self._embedding = others.get(f"{EMBEDDING}weight")
         names = () if pooling is None else pooling.shapes()
         self._pooling_weights = {name: others[f"{POOLING}{name}"] for name in names}
         self.weights: Mapping[str, Array] = MappingProxyType({**self._recurrent.weights, **others})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenSequenceNetwork, (self.config, dict(self.weights), self.pooling, self.padding_idx)
+        return type(self), (self.config, dict(self.weights), self.pooling, self.padding_idx)
 
     @property
     def num_embeddings(self) -> int | None:
@@ -384,7 +519,24 @@ class FrozenSequenceNetwork:
         return None if self._embedding is None else len(self._embedding)
 
     def features(self, X: Array, lengths: Any = None) -> Array:
-        """Return what the head sees of each row: (N, D*H), as :meth:`forward` takes its input."""
+        """Return what the layers above see of each row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, T, I), or of int64 (N, T, 1) for a network with an embedding
+            The input; what lies beyond a row's length is never read.
+        lengths : array-like of int of shape (N,), default=None
+            The steps of each row; None means T for all.
+
+        Returns
+        -------
+        ndarray of shape (N, D*H)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a dtype or shape does not fit.
+        """
         if self._embedding is not None:
             embedded = np.empty((*X.shape[:2], self._embedding.shape[1]), self.dtype)
             lengths = check_lengths(lengths, *X.shape[:2])
@@ -399,15 +551,30 @@ class FrozenSequenceNetwork:
         scratch = Scratch(self.dtype, _core.Workspace())
         return self.pooling.pool(output, lengths, self._pooling_weights, scratch)[0]
 
+
+class FrozenSequenceNetwork(FrozenEncoder):
+    """A network that no longer changes: made by :meth:`SequenceNetwork.freeze`.
+
+    Any number of threads may call :meth:`forward` at once. Attributes are those of :class:`FrozenEncoder`.
+    """
+
+    def __init__(
+        self,
+        config: RecurrentConfig,
+        weights: Mapping[str, Array],
+        pooling: PoolingConfig | None = None,
+        padding_idx: int | None = None,
+    ) -> None:
+        super().__init__(config, weights, pooling, padding_idx)
+        self._head = self.weights[f"{HEAD}weight"], self.weights[f"{HEAD}bias"]
+
     def forward(self, X: Array, lengths: Any = None) -> Array:
         """Return the output of each row.
 
         Parameters
         ----------
-        X : ndarray of shape (N, T, I), or of int64 (N, T, 1) for a network with an embedding
-            The input; what lies beyond a row's length is never read.
-        lengths : array-like of int of shape (N,), default=None
-            The steps of each row; None means T for all.
+        X, lengths
+            As for :meth:`features`.
 
         Returns
         -------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -77,6 +77,10 @@ class RecurrentConfig:
         check_bool("bidirectional", self.bidirectional)
         check_rate("zoneout", self.zoneout)
         check_bool("layer_norm", self.layer_norm)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without what has been cached: a pickle of equal architectures is the same, whatever has been asked of them.
+        return RecurrentConfig, tuple(getattr(self, item.name) for item in fields(self))
 
     @cached_property
     def n_directions(self) -> int:

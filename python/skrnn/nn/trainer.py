@@ -9,7 +9,7 @@ import numpy as np
 
 from skrnn import _core
 from skrnn.nn._checks import Array
-from skrnn.nn.losses import Loss
+from skrnn.nn.losses import Loss, get_loss
 from skrnn.nn.network import Network
 from skrnn.nn.recurrent import Lengths
 from skrnn.nn.scratch import Scratch
@@ -30,9 +30,10 @@ class Trainer:
     ----------
     network : Network
         What to train, in place: a :class:`~skrnn.nn.SequenceNetwork`, for example.
-    loss : callable
-        What to make small: ``loss(prediction, target, weight, d_prediction)`` from
-        :func:`skrnn.nn.losses.get_loss`.
+    loss : str or callable
+        What to make small: a name from :mod:`skrnn.nn.losses`, or a function
+        ``loss(prediction, target, weight, d_prediction)`` that returns the sum over rows and writes the
+        gradient.
     solver : Solver
         How to move; made for ``network.parameters``.
 
@@ -47,12 +48,12 @@ class Trainer:
         The norm of the gradient of the last step, before clipping.
     """
 
-    def __init__(self, network: Network, loss: Loss, solver: Solver) -> None:
+    def __init__(self, network: Network, loss: str | Loss, solver: Solver) -> None:
         if solver.parameters is not network.parameters:
             raise ValueError("solver must be made for network.parameters, but it moves other weights")
         self.solver = solver
         self.gradient_norm = math.nan
-        self._loss = loss
+        self._loss = get_loss(loss) if isinstance(loss, str) else loss
         self._parameters = network.parameters
         self._gradients = network.parameters.like()
         self._last_good = self._parameters.values.copy()
@@ -64,7 +65,7 @@ class Trainer:
         """Steps taken."""
         return self.solver.n_steps
 
-    def step(self, x: Array, lengths: Lengths, target: Array, weight: Array | None = None) -> float:
+    def step(self, x: Array, lengths: Lengths, target: Array | None, weight: Array | None = None) -> float:
         """Take one step down the mean loss of a batch.
 
         Parameters
@@ -73,15 +74,15 @@ class Trainer:
             The inputs; int64 tokens (N, T, 1) for a network with an embedding.
         lengths : ndarray of int64 of shape (N,), or None
             The steps of each row.
-        target : ndarray of int64 of shape (M,), or of the network's dtype and shape (M, K)
-            What the loss compares the outputs with.
-        weight : ndarray of shape (M,) of the network's dtype, default=None
-            A factor for the loss of each output; None means 1.
+        target : ndarray of int64 of shape (N,), or of the network's dtype and shape (N, K), or None
+            What the loss compares the outputs with; None for a network that finds it in ``x``.
+        weight : ndarray of shape (N,) of the network's dtype, default=None
+            A factor for the loss of each row; None means 1.
 
         Returns
         -------
         float
-            The mean of weighted losses over the elements of ``target``, before the step.
+            The mean of weighted losses over the elements of what the outputs should be, before the step.
 
         Raises
         ------
@@ -91,7 +92,7 @@ class Trainer:
         """
         output = self._pass.record(x, lengths, self.solver.n_steps)
         d_output = self._scratch.empty("d_head", output.shape)
-        loss = self._mean_loss(output, target, weight, d_output)
+        loss = self._mean_loss(output, *self._pass.targets(x, lengths, target, weight), d_output)
         if not math.isfinite(loss):
             self._go_back("the loss")
         self._pass.backward(d_output)
@@ -101,7 +102,7 @@ class Trainer:
             self._go_back("the gradient")
         return loss
 
-    def evaluate(self, x: Array, lengths: Lengths, target: Array, weight: Array | None = None) -> float:
+    def evaluate(self, x: Array, lengths: Lengths, target: Array | None, weight: Array | None = None) -> float:
         """Return the mean loss of a batch; nothing moves and nothing is dropped.
 
         Parameters
@@ -109,7 +110,8 @@ class Trainer:
         x, lengths, target, weight
             As for :meth:`step`.
         """
-        return self._mean_loss(self._pass.run(x, lengths), target, weight, None)
+        output = self._pass.run(x, lengths)
+        return self._mean_loss(output, *self._pass.targets(x, lengths, target, weight), None)
 
     def check_weights(self) -> None:
         """Look at what no later step will: whether the last one left finite weights.
