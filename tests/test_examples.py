@@ -88,7 +88,6 @@ def test_gradient_flow(tmp_path: Path) -> None:
     assert has_picture(tmp_path)
 
 
-<<<<<<< HEAD
 def test_training(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     shown = run("training.py", tmp_path)
@@ -133,7 +132,6 @@ def test_intents(tmp_path: Path) -> None:
     assert number(r"test accuracy on 40.*?: ([\d.]+)", shown) == 1
 
 
-=======
 def test_encoder(tmp_path: Path) -> None:
     """What was learned without labels is worth something, above all where labels are few."""
     shown = run("encoder.py", tmp_path)
@@ -147,7 +145,6 @@ def test_encoder(tmp_path: Path) -> None:
     assert has_picture(tmp_path)
 
 
->>>>>>> integrate
 def test_every_example_is_tested() -> None:
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} - {
