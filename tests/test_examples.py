@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -85,6 +86,50 @@ def test_gradient_flow(tmp_path: Path) -> None:
     assert arrives("weights x 1.8") > 1e12
     assert number(r"x 1.8:.*, ([\d.e+-]+) clipped", shown) < 1
     assert has_picture(tmp_path)
+
+
+def test_training(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    shown = run("training.py", tmp_path)
+    assert number(r"best was (\d+)", shown) < number(r"early stopping: (\d+)", shown) < 60
+    assert number(r"early stopping.*accuracy ([\d.]+)", shown) > 0.95
+    assert "Training interrupted by user" in shown
+    assert number(r"interrupted: (\d+)", shown) == 8
+    assert re.search(r"resumed: 20 epochs, .*as if never halted: True", shown)
+    assert number(r"partial_fit: .*accuracy ([\d.]+)", shown) > 0.9
+    assert has_picture(tmp_path)
+
+
+def test_quantiles(tmp_path: Path) -> None:
+    """On counts made up, and on a file of the form that the docstring names."""
+    pytest.importorskip("matplotlib")
+    shown = run("quantiles.py", tmp_path)
+    assert 60 < number(r"later ones (\d+)%", shown) < 95
+    assert number(r"pinball loss: +([\d.]+)", shown) < 0.6 * number(r"of all years: +([\d.]+)", shown)
+    assert has_picture(tmp_path)
+
+    years = range(1700, 1960)
+    rows = [f"{year},{round(40 + 30 * math.sin(0.57 * year), 1)}" for year in years]
+    (tmp_path / "sun.csv").write_text("\n".join(['"YEAR","SUNACTIVITY"', *rows]), encoding="utf-8")
+    shown = run("quantiles.py", tmp_path, "--data", "sun.csv")
+    assert "fit on 199 years; of 39 later ones" in shown
+
+
+def test_intents(tmp_path: Path) -> None:
+    """On sentences made up, and on folders of the form that the docstring names."""
+    pytest.importorskip("matplotlib")
+    shown = run("intents.py", tmp_path)
+    assert number(r"test accuracy.*?: ([\d.]+)", shown) > 0.9
+    assert number(r"most frequent.*?: ([\d.]+)", shown) < 0.6
+    assert has_picture(tmp_path)
+
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "seq.in").write_text("play it \nrain today\n" * 20, encoding="utf-8")
+        (tmp_path / part / "label").write_text("PlayMusic\nGetWeather\n" * 20, encoding="utf-8")
+    shown = run("intents.py", tmp_path, "--data", ".")
+    assert "fit on 40 sentences of 2 intents" in shown
+    assert number(r"test accuracy on 40.*?: ([\d.]+)", shown) == 1
 
 
 def test_encoder(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._callbacks import CallbackSupportMixin, run_with_callbacks
+from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Booleans, Callbacks, Choices, Constraint, Dtypes, Instances, Integers, Reals, check_parameters
 from skrnn._sequences import Sequences, check_sequences, check_tokens
 from skrnn._training import EpochHooks, Examples, Progress, Settings, train
@@ -66,15 +67,12 @@ class TrainingState:
     """Which of them were held out."""
 
 
-class RecurrentEstimator(CallbackSupportMixin, BaseEstimator):
+class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     """Base of the estimators that read a sequence and answer once.
 
     A subclass says how ``y`` becomes the targets of a loss (:meth:`_encode`), what the loss is
     (:meth:`_get_loss`), and decodes what :meth:`_run_network` returns.
     """
-
-    _doc_link_module = "skrnn"
-    _doc_link_template = "https://scikit-rnn.readthedocs.io/en/latest/api/#{estimator_name}"
 
     _constraints: ClassVar[Mapping[str, tuple[Constraint, ...]]] = {
         "cell": (Choices(CELLS),),

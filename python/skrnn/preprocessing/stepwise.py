@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skrnn._doc_link import DocLinkMixin
 from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps, as_list, is_nested_table
 
 Array = NDArray[Any]
@@ -31,7 +32,7 @@ def _inner_has(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class Stepwise(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Apply a scikit-learn transformer to every time step of sequences.
 
     The transformer sees one table whose rows are the time steps of all sequences, without padding: a scaler learns one

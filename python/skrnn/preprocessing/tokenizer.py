@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Booleans, Choices, Constraint, Instances, Integers, check_parameters
 
 Array = NDArray[Any]
 
 
-class Tokenizer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     r"""Turn texts into sequences of integers, one for each word or character.
 
     Parameters

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Constraint, Instances, Integers, check_parameters
 from skrnn.preprocessing._steps import as_list, as_sequence, check_alike, is_frame
 from skrnn.preprocessing.padding import unpad_sequences
@@ -38,7 +39,7 @@ class Windows(NamedTuple):
     starts: NDArray[np.int64]
 
 
-class SlidingWindows(BaseEstimator):
+class SlidingWindows(DocLinkMixin, BaseEstimator):
     """Cut series into windows, each with the steps that follow it.
 
     This makes samples out of series, for :class:`~skrnn.RNNRegressor` and others to learn. It is no transformer,
