@@ -367,7 +367,9 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
     names = _column_names(X[0])
     items: list[Array] = []
     for sample, item in enumerate(X):
-        array = _as_steps(item, sample)
+        # Most are what they should be, and there may be many of them.
+        plain = type(item) is np.ndarray and item.ndim == 2 and item.dtype.kind == "f"
+        array = item if plain else _as_steps(item, sample)
         if len(array) == 0 or array.shape[1] == 0:
             what = "time step" if len(array) == 0 else "feature"
             raise ValueError(
@@ -385,10 +387,8 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
 
     lengths = np.array([len(item) for item in items], dtype=np.int64)
     ends = lengths.cumsum()
-    steps = np.empty((ends[-1], items[0].shape[1]), dtype=dtype)
     with np.errstate(over="ignore"):
-        for item, end in zip(items, ends, strict=True):
-            steps[end - len(item) : end] = item
+        steps = np.concatenate(items, dtype=dtype, casting="unsafe")
     finite = np.isfinite(steps).all(axis=1)
     if not finite.all():
         place = int(finite.argmin())
