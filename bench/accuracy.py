@@ -89,7 +89,7 @@ TASKS = (
         target=0.98,
         baseline=0.977,
         baseline_model="nearest neighbour",
-        settings={"bidirectional": True, "learning_rate_init": 0.002, "max_iter": 60},
+        settings={"num_layers": 2, "bidirectional": True, "learning_rate_init": 0.002, "max_iter": 30},
     ),
     Task(
         "ItalyPowerDemand",
