@@ -2,9 +2,9 @@
 
     python bench/fit_profile.py --units 64 --sequences 1000 --steps 20
 
-Every call into the core is timed by a stand-in for the module ``skrnn._core``. What the stand-in costs is kept out: each
-fit with it comes with one without, whose time less that of the calls is the time outside. One thread, the median of
-several pairs.
+Every call into the core is timed by a stand-in for the module ``skrnn._core``. What the stand-in costs is kept out:
+each fit with it comes with one without, whose time less that of the calls is the time outside. One thread, the median
+of several pairs.
 """
 
 from __future__ import annotations

@@ -351,7 +351,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
             Their labels, of any type; or for each label whether a sequence has it (0 or 1).
         sample_weight : array-like of shape (n_samples,), number or None, default=None
             How much each sequence counts in the loss. In a full batch a weight of 2 is the same as
-            the sequence twice, and a weight of 0 always the same as the sequence left out.
+            the sequence twice. A weight of 0 is the same as the sequence left out, unless
+            ``early_stopping`` chooses what to hold out.
         X_val, y_val : array-like, default=None
             What to validate on: ``validation_loss_curve_`` reports its loss, and
             ``early_stopping`` watches it. In a pipeline, ``transform_input=["X_val"]`` lets

@@ -31,9 +31,9 @@ class Trainer:
     network : Network
         What to train, in place: a :class:`~skrnn.nn.SequenceNetwork`, for example.
     loss : str or callable
-        What to make small: a name from :mod:`skrnn.nn.losses`, or a function
+        What to make small: the name of a loss in :mod:`skrnn.nn.losses` that has no options, or a function
         ``loss(prediction, target, weight, d_prediction)`` that returns the sum over rows and writes the
-        gradient.
+        gradient; ``skrnn.nn.losses.get_loss`` makes one of those that have.
     solver : Solver
         How to move; made for ``network.parameters``.
 
