@@ -67,13 +67,7 @@ TASKS = (
         target=0.98,
         baseline=0.984,
         baseline_model="ridge on summary statistics",
-        settings={
-            "hidden_size": 128,
-            "num_layers": 2,
-            "bidirectional": True,
-            "learning_rate_init": 0.002,
-            "max_iter": 60,
-        },
+        settings={"hidden_size": 128, "bidirectional": True, "learning_rate_init": 0.01, "max_iter": 30},
     ),
     Task(
         "spoken digits",
