@@ -67,7 +67,13 @@ TASKS = (
         target=0.98,
         baseline=0.984,
         baseline_model="ridge on summary statistics",
-        settings={"hidden_size": 128, "bidirectional": True, "learning_rate_init": 0.01, "max_iter": 30},
+        settings={
+            "hidden_size": 128,
+            "num_layers": 2,
+            "bidirectional": True,
+            "learning_rate": "cosine",
+            "max_iter": 60,
+        },
     ),
     Task(
         "spoken digits",
@@ -83,7 +89,7 @@ TASKS = (
         target=0.98,
         baseline=0.977,
         baseline_model="nearest neighbour",
-        settings={"num_layers": 2, "bidirectional": True, "learning_rate_init": 0.002, "max_iter": 30},
+        settings={"num_layers": 2, "bidirectional": True, "learning_rate": "cosine", "max_iter": 30},
     ),
     Task(
         "ItalyPowerDemand",

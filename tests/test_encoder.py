@@ -383,7 +383,7 @@ def test_sequences_of_one_step_have_no_next() -> None:
         make("next_step").fit([one, one])
     with pytest.raises(ValueError, match="all sequences of X_val are of one time step"):
         make("next_step").fit(X, X_val=[one, one])
-    with pytest.raises(ValueError, match="all sequences of X of more than one time step have the weight 0"):
+    with pytest.raises(ValueError, match="all sequences of X that have a weight are of one time step"):
         make("next_step").fit([one, X[0]], sample_weight=[1, 0])
     assert make().fit([one, one]).transform([one]).shape == (1, 6), "one step can be written down"
 

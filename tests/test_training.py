@@ -7,6 +7,7 @@ import pickle
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from sklearn.pipeline import Pipeline
 
 from cases import Array
 from running import assert_same_bits, python
-from skrnn import RNNClassifier, RNNRegressor
+from skrnn import RNNClassifier, RNNRegressor, _core
 from skrnn import _callbacks as callbacks_module
-from skrnn.nn import Trainer
+from skrnn.nn import Dense, Recurrent, SequenceNetwork, Trainer
+from skrnn.nn.scratch import Scratch
 
 ESTIMATORS = (RNNClassifier, RNNRegressor)
 
@@ -77,8 +79,10 @@ def test_no_weight_is_no_sequence(kind: type) -> None:
     X, y = ragged(40)
     weight = (np.arange(40) % 3 > 0).astype(float)
     kept = np.flatnonzero(weight)
-    weighted = make(kind, batch_size=8).fit(X, y, sample_weight=weight)
-    assert_same_bits(answers(weighted, X), answers(make(kind, batch_size=8).fit(take(X, kept), y[kept]), X))
+    for options in ({"batch_size": 8}, {"early_stopping": True}, {"class_weight": "balanced"}):
+        if kind is RNNClassifier or "class_weight" not in options:
+            weighted = make(kind, **options).fit(X, y, sample_weight=weight)
+            assert_same_bits(answers(weighted, X), answers(make(kind, **options).fit(take(X, kept), y[kept]), X))
 
 
 def test_equal_weights_are_no_weights(kind: type) -> None:
@@ -96,8 +100,9 @@ def test_equal_weights_are_no_weights(kind: type) -> None:
         (-np.ones(40), "Negative values in sample_weight"),
         (np.zeros(40), "at least one weight that is not zero"),
         (np.full(40, np.nan), "sample_weight contains NaN"),
+        ("balanced", "sample_weight must be a number for each sequence"),
     ],
-    ids=["short", "column", "negative", "zero", "NaN"],
+    ids=["short", "column", "negative", "zero", "NaN", "word"],
 )
 def test_bad_weights(kind: type, weight: Array, message: str) -> None:
     X, y = ragged(40)
@@ -123,6 +128,73 @@ def test_class_weights_are_sample_weights() -> None:
         make(class_weight="equal").fit(X, y)
     with pytest.raises(ValueError, match="class_weight is not for multilabel"):
         make(class_weight="balanced").fit(X, np.eye(3)[np.arange(len(X)) % 3])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({0: -1.0, 1: 3.0}, "class_weight must be finite and not negative, got -1.0 for class 0"),
+        ({0: np.nan, 1: 1.0}, "class_weight must be finite and not negative, got nan"),
+        ({1: np.inf}, "class_weight must be finite and not negative, got inf"),
+        ({0: 0.0, 1: 0.0}, "sample_weight and class_weight together leave no sequence of X any weight"),
+    ],
+    ids=str,
+)
+def test_bad_class_weights(class_weight: dict[int, float], message: str) -> None:
+    X, y = ragged(40)
+    with pytest.raises(ValueError, match=message):
+        make(class_weight=class_weight).fit(X, y)
+
+
+def test_class_weights_count_in_all_validation_data() -> None:
+    X, y = ragged(40)
+    options = {"class_weight": {0: 1.0, 1: 50.0}, "early_stopping": True, "max_iter": 2}
+    held_out = make(validation_split="last", validation_fraction=0.25, **options).fit(X, y)
+    given = make(**options).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    assert held_out.validation_loss_curve_ == given.validation_loss_curve_
+
+
+def test_weights_tell_parts_of_the_data_apart(kind: type) -> None:
+    """A fit has all of it, so that weights only say how much sequences count beside each other."""
+    X, y = ragged(40)
+    options = {"solver": "sgd", "momentum": 0.0, "max_grad_norm": None, "dtype": "float64"}
+    first = {"classes": [0, 1]} if kind is RNNClassifier else {}
+
+    def change(weight: float | None) -> Array:
+        model = make(kind, **options).partial_fit(X, y, **first)
+        before = model.weights_["head.weight"]
+        return np.asarray(model.partial_fit(X[:8], y[:8], sample_weight=weight).weights_["head.weight"] - before)
+
+    assert_same_bits(change(1.0), change(None))
+    assert np.linalg.norm(change(1e-9)) < 1e-8 * np.linalg.norm(change(None))
+
+
+def test_class_weights_in_parts_of_the_data() -> None:
+    X, y = ragged(40)
+    one = np.flatnonzero(y == 0)
+
+    def fit(class_weight: Any) -> Any:
+        return make(class_weight=class_weight).partial_fit(take(X, one), y[one], classes=[0, 1])
+
+    assert not np.array_equal(answers(fit({0: 1e-3}), X), answers(fit({1: 5.0}), X))
+    assert_same_bits(answers(fit({1: 5.0}), X), answers(fit(None), X))
+    with pytest.raises(ValueError, match=r"class_weight='balanced' is not supported for partial_fit"):
+        fit("balanced")
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_target_that_is_constant_at_first(loss: str) -> None:
+    X, _ = ragged(100)
+    y = np.array([x[-1, 0] for x in X]) ** 2 * 100
+    start = np.zeros(3)
+    model = make(RNNRegressor, loss=loss).partial_fit(X[:3], start)
+    assert (model.predict(X) == 0).all()
+    model.partial_fit(X, y)
+    scale = y.std() if loss == "squared_error" else y.mean()
+    np.testing.assert_allclose(model.y_scale_, scale, rtol=1e-14)
+    for _ in range(30):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.3
 
 
 def test_the_scale_of_targets_is_weighted() -> None:
@@ -163,6 +235,38 @@ def test_early_stopping_on_given_data_keeps_the_best(kind: type) -> None:
     assert model.best_loss_ == min(model.validation_loss_curve_)
     stopped = make(kind, **{**options, "max_iter": best}).fit(X[:60], y[:60])
     assert_same_bits(answers(model, X), answers(stopped, X))
+
+
+def test_early_stopping_goes_on_from_the_best(kind: type) -> None:
+    """Steps that move nothing leave the best model, and a worse one does not take its place."""
+    X, _ = ragged(90)
+    y = np.random.default_rng(5).integers(0, 2, 90)
+    data = {"X_val": X[60:], "y_val": y[60:]}
+    model = make(kind, early_stopping=True, learning_rate_init=0.03, max_iter=40, warm_start=True)
+    model.fit(X[:60], y[:60], **data)
+    want, best = answers(model, X), model.best_loss_
+    model.set_params(learning_rate_init=1e-30, max_iter=2).fit(X[:60], y[:60], **data)
+    assert model.best_loss_ == best
+    assert_same_bits(answers(model, X), want)
+    model.set_params(solver="sgd", learning_rate_init=100.0, max_iter=3).fit(X[:60], y[:60], **data)
+    assert model.best_loss_ == best < min(model.validation_loss_curve_[-3:])
+    assert_same_bits(answers(model, X), want)
+
+
+def test_validation_that_is_no_number() -> None:
+    X, y = ragged(60)
+    data = {"X_val": X[40:], "y_val": y[40:] * 1e300}
+    with pytest.raises(ValueError, match="Training diverged in epoch 1: the validation loss is not finite"):
+        make(RNNRegressor, early_stopping=True).fit(X[:40], y[:40], **data)
+    assert make(RNNRegressor).fit(X[:40], y[:40], **data).validation_loss_curve_ == [np.inf] * 4, "watched, no more"
+
+
+def test_errors_of_validation_data_name_it(kind: type) -> None:
+    X, y = ragged(60)
+    with pytest.raises(ValueError, match=r"^X_val: X has 1 features"):
+        make(kind).fit(X, y, X_val=[x[:, :1] for x in X], y_val=y)
+    with pytest.raises(ValueError, match=r"\[60, 59\], of X_val and y_val"):
+        make(kind).fit(X, y, X_val=X, y_val=y[:59])
 
 
 def test_weights_of_validation_data(kind: type) -> None:
@@ -280,10 +384,15 @@ def test_another_architecture_cannot_go_on(kind: type) -> None:
         {"cell": "rnn"},
         {"cell": "gru_reset_before"},
         {"pooling": "attention"},
+        {"pooling": "mean"},
+        {"activation": "relu"},
+        {"layer_norm": True},
+        {"dtype": "float64"},
     ):
         other = pickle.loads(pickle.dumps(model)).set_params(**change)
-        with pytest.raises(ValueError, match="architecture was another"):
-            other.fit(X, y)
+        for goes_on in (other.fit, other.partial_fit):
+            with pytest.raises(ValueError, match="architecture was another"):
+                goes_on(X, y)
         assert_same_bits(answers(other.set_params(**model.get_params()), X), want)
     with pytest.raises(ValueError, match=r"X has 1 features.*expecting 2"):
         model.fit([x[:, :1] for x in X], y)
@@ -378,6 +487,63 @@ def test_interrupted_without_a_thought_of_it(kind: type, monkeypatch: pytest.Mon
     assert_same_bits(answers(model.set_params(warm_start=True).fit(X, y), X), answers(whole, X))
 
 
+def test_interrupted_in_the_last_step(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = ragged(40)
+    want = make(kind, max_iter=2).fit(X, y)
+    interrupt_at(10, monkeypatch)  # of 5 for each epoch
+    with pytest.warns(UserWarning, match="in its last step: it is complete"):
+        model = make(kind, max_iter=2).fit(X, y)
+    assert_same_bits(answers(model, X), answers(want, X))
+    assert model.loss_curve_ == want.loss_curve_
+    assert not hasattr(model, "_training_state")
+
+
+def test_interrupted_in_a_part_of_the_data(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = ragged(40)
+    model = make(kind, warm_start=True, max_iter=2).fit(X, y)
+    interrupt_at(3, monkeypatch)
+    with pytest.warns(UserWarning, match=r"interrupted by user. The model is that of the steps so far.$"):
+        model.partial_fit(X, y)
+    monkeypatch.undo()
+    assert model.n_iter_ == 2
+    before = answers(model, X)
+    model.fit(X, y)
+    assert model.n_iter_ == 4
+    assert not np.array_equal(answers(model, X), before)
+
+
+@pytest.mark.parametrize("other", ["weights", "early stopping", "validation"])
+def test_interrupted_and_fitted_to_other_data(kind: type, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to resume: it is a warm start."""
+    X, y = ragged(40)
+    model = make(kind, warm_start=True, early_stopping=other == "validation")
+    interrupt_at(3, monkeypatch)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    monkeypatch.undo()
+    if other == "weights":
+        model.fit(X, y, sample_weight=np.arange(40) > 10)
+    elif other == "early stopping":
+        model.set_params(early_stopping=True).fit(X, y)
+    else:
+        model.fit(X, y, X_val=X, y_val=y)
+    assert model.n_iter_ == 4
+
+
+def test_a_generator_is_not_shared(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = ragged(40)
+    options = {"warm_start": True, "dropout": 0.5, "num_layers": 2}
+    want = make(kind, **{**options, "random_state": np.random.default_rng(3)}).fit(X, y)
+    generator = np.random.default_rng(3)
+    model = make(kind, **{**options, "random_state": generator})
+    interrupt_at(7, monkeypatch)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    monkeypatch.undo()
+    generator.random(5)
+    assert_same_bits(answers(model.fit(X, y), X), answers(want, X))
+
+
 def test_a_second_ctrl_c_does_not_wait(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = ragged(40)
     model = make(kind)
@@ -441,6 +607,25 @@ def test_the_state_is_carried(pooling: str) -> None:
     alike = make(**options, tbptt_steps=2).fit(np.stack([x[:3] for x in X]), y)
     listed = make(**options, tbptt_steps=2).fit([x[:3] for x in X], y)
     assert_same_bits(alike.weights_["weight_hh_l1"], listed.weights_["weight_hh_l1"])
+
+
+@pytest.mark.parametrize("options", [{"zoneout": 0.5}, {"recurrent_dropout": 0.5}], ids=str)
+def test_pieces_have_the_masks_of_the_whole(options: dict[str, Any]) -> None:
+    X, y = ragged(40)
+    options = {"pooling": "mean", "batch_size": 40, "num_layers": 2, "dtype": "float64", **options}
+    whole, cut = make(**options).fit(X, y), make(**options, tbptt_steps=2).fit(X, y)
+    assert cut.loss_curve_[0] == pytest.approx(whole.loss_curve_[0], rel=1e-14)
+
+
+def test_zoneout_is_drawn_anew_in_each_piece() -> None:
+    """Were it the same everywhere, half of the units would stay at 0 for ever."""
+    recurrent = Recurrent("gru", input_size=2, hidden_size=32, zoneout=0.5, random_state=0)
+    network = SequenceNetwork(recurrent, Dense(32, 1, random_state=0), tbptt_steps=1)
+    computed = network.training_pass(network.parameters.like(), Scratch(np.dtype(np.float32), _core.Workspace()))
+    x = np.random.default_rng(0).standard_normal((20, 10, 2)).astype(np.float32)
+    for lengths in (None, np.full(20, 9)):
+        assert np.mean(computed.record_features(x, lengths, 0) == 0) < 0.02
+    assert np.mean(computed.record_features(x, np.full(20, 2), 0) == 0) == pytest.approx(0.25, abs=0.1)
 
 
 def test_truncated_learns_what_is_near() -> None:
@@ -569,6 +754,19 @@ def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     return request.param
 
 
+class Saver(Recorder):
+    """Pickles the model after the third epoch."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, X: Any, fitted_estimator: Any) -> bool:
+        if (context.task_name, context.task_id) == ("epoch", 2):
+            self.path.write_bytes(pickle.dumps(fitted_estimator))
+        return False
+
+
 def test_callbacks_hear_of_every_epoch(kind: type, protocol: str) -> None:
     X, y = ragged(40)
     recorder, other = Recorder(), Recorder()
@@ -594,6 +792,16 @@ def test_a_callback_can_stop(kind: type, protocol: str) -> None:
     model = make(kind, max_iter=50, callbacks=[Recorder(stop_after=3)]).fit(X, y, sample_weight=np.ones(40))
     assert model.n_iter_ == 3
     assert_same_bits(answers(model, X), answers(make(kind, max_iter=3).fit(X, y), X))
+
+
+def test_a_callback_can_save_the_model(kind: type, protocol: str, tmp_path: Path) -> None:
+    """What it saves is as good as an interrupted fit: the rest gives what the whole gives, bit for bit."""
+    X, y = ragged(40)
+    options = {"max_iter": 6, "num_layers": 2, "dropout": 0.3}
+    whole = make(kind, **options, callbacks=[Saver(tmp_path / "model.pickle")]).fit(X, y)
+    saved = pickle.loads((tmp_path / "model.pickle").read_bytes())
+    assert_same_bits(answers(saved, X), answers(make(kind, **{**options, "max_iter": 3}).fit(X, y), X))
+    assert_same_bits(answers(saved.set_params(warm_start=True).fit(X, y), X), answers(whole, X))
 
 
 def test_a_callback_that_fails(kind: type, protocol: str) -> None:
@@ -628,15 +836,52 @@ def test_badly_scaled_input_is_warned_of(kind: type, factor: float, word: str) -
         make(kind).fit(X, y)
 
 
+def test_what_is_well_scaled_enough(kind: type) -> None:
+    X, y = ragged(20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make(kind).fit([np.c_[x, np.full(len(x), 9.9), np.zeros(len(x))] for x in X], y)
+    with pytest.warns(UserWarning, match="Features of X are small: the standard deviation of feature 1"):
+        make(kind).fit([x * [1.0, 1e-6] for x in X], y)
+    with pytest.warns(UserWarning, match="Features of X are small: the standard deviation of feature 0"):
+        make(kind).fit([5 + x[:, :1] * 1e-4 for x in X], y)
+    with pytest.warns(UserWarning, match="or set embedding_dim, if these are tokens"):
+        make(kind).fit([np.arange(50, 60)] * 20, y)
+
+
+def test_warnings_point_to_the_user(kind: type) -> None:
+    X, y = ragged(20)
+    for options in ({}, {"callbacks": [Recorder()]}):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            make(kind, tol=0.1, **options).fit([100 * x for x in X], y)
+            make(kind, dropout=0.5).fit(X, y)
+        assert [w.filename for w in caught] == [__file__] * 3, [str(w.message) for w in caught]
+
+
+def test_combinations_without_a_meaning(kind: type) -> None:
+    X, y = ragged(20)
+    first = {"classes": [0, 1]} if kind is RNNClassifier else {}
+    with pytest.raises(ValueError, match="learning_rate='adaptive' waits for"):
+        make(kind, learning_rate="adaptive").fit(X, y)
+    for schedule in ("adaptive", "cosine", "onecycle"):
+        with pytest.raises(ValueError, match=f"partial_fit does not support learning_rate='{schedule}'"):
+            make(kind, learning_rate=schedule, tol=1e-4).partial_fit(X, y, **first)
+    with pytest.warns(UserWarning, match=r"dropout=0.5 is between layers, and does nothing with num_layers=1"):
+        make(kind, dropout=0.5).fit(X, y)
+
+
 def explode(X: list[Array], y: Array, **options: Any) -> str:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        settings = {"solver": "sgd", "learning_rate_init": 1e4, "max_grad_norm": None, "max_iter": 60, "tol": None}
-        model = RNNRegressor("rnn", 16, random_state=0, **{**settings, **options}).fit(X, y)
-    assert all(np.isfinite(w).all() for w in model.weights_.values())
-    assert np.isfinite(model.predict(X)).all()
-    (message,) = [str(w.message) for w in caught if "diverged" in str(w.message)]
-    return message
+    """Return what is said of a divergence in the first epoch, when no weights are worth to be kept."""
+    settings = {"solver": "sgd", "learning_rate_init": 1e4, "max_grad_norm": None, "max_iter": 60, "tol": None}
+    model = RNNRegressor("rnn", 16, random_state=0, **{**settings, **options})
+    before = model.__dict__.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ValueError, match=r"^Training diverged in epoch 1: ") as caught:
+            model.fit(X, y)
+    assert model.__dict__ == before
+    return str(caught.value)
 
 
 def test_the_likely_cause_of_a_divergence() -> None:
@@ -648,6 +893,47 @@ def test_the_likely_cause_of_a_divergence() -> None:
     unscaled = explode([1e4 * x for x in X], y, activation="relu", learning_rate_init=1.0)
     assert "likely cause is features that are not scaled (the root mean square of feature" in unscaled
     assert "max_grad_norm" in unscaled
+
+
+def soaring(**options: Any) -> tuple[Any, Array, Array]:
+    """A model that learns, and then diverges while its learning rate rises."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 6, 2))
+    y = 3 * X[:, -1, 0] + 10
+    settings = {"solver": "sgd", "max_grad_norm": None, "learning_rate_init": 5.0, "warmup_epochs": 39, "max_iter": 40}
+    model = RNNRegressor("lstm", 8, tol=None, random_state=0, **{**settings, **options})
+    with pytest.warns(ConvergenceWarning, match=r"those with the smallest loss so far, are kept"):
+        model.fit(X, y)
+    assert model.n_iter_ < 40
+    return model, X, y
+
+
+def test_what_a_divergence_leaves() -> None:
+    """The weights after the epoch of the smallest loss, from which training can go on."""
+    predictions: list[Array] = []
+
+    class Watcher:
+        def setup(self, estimator: Any, context: Any) -> None: ...
+
+        def on_fit_task_begin(self, estimator: Any, context: Any) -> None: ...
+
+        def on_fit_task_end(self, estimator: Any, context: Any, *, X: Any, fitted_estimator: Any) -> None:
+            if context.task_name == "epoch":
+                predictions.append(fitted_estimator.predict(X))
+
+        def teardown(self, estimator: Any, context: Any) -> None: ...
+
+    model, X, y = soaring(callbacks=[Watcher()])
+    best = int(np.argmin(model.loss_curve_)) + 1
+    assert 3 < best < model.n_iter_ == len(predictions)
+    assert_same_bits(model.predict(X), predictions[best - 1])
+    assert model.score(X, y) > 0.8
+
+    model, X, y = soaring(warm_start=True)
+    model.set_params(learning_rate_init=1e-3, warmup_epochs=0, max_iter=5).fit(X, y)
+    assert model.n_iter_ == best + len(model.loss_curve_[best:])
+    assert len(model.loss_curve_) > 5
+    assert max(model.loss_curve_[-5:]) < 2 * model.loss_curve_[best - 1]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -886,7 +1172,7 @@ def test_validation_data_passes_through_a_pipeline() -> None:
 
 def test_html_has_a_link_to_the_documentation(kind: type) -> None:
     page = make(kind)._repr_html_()
-    assert f"#{kind.__name__}" in page
+    assert f"#{kind.__name__.lower()}" in page
 
 
 def test_polars(kind: type) -> None:
@@ -915,6 +1201,10 @@ def test_progress_bar(kind: type, protocol: str, capsys: pytest.CaptureFixture[s
     assert "3/3" in shown
     assert f"validation_loss={model.validation_loss_curve_[-1]:.4f}" in shown
     assert_same_bits(answers(pickle.loads(pickle.dumps(model)), X), answers(model, X))
+    model.partial_fit(X, y)
+    shown = capsys.readouterr().err
+    assert "100%" in shown
+    assert "1/1" in shown
 
 
 def test_scikit_learns_own_callbacks(kind: type) -> None:

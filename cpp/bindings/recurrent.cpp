@@ -214,14 +214,14 @@ public:
 
     PyTape record(py::object x, py::handle lengths, bool reverse, py::handle state, py::handle output,
                   py::handle final_state, std::shared_ptr<Workspace> workspace, index_t checkpoint_steps,
-                  double recurrent_dropout, std::uint64_t key) const {
+                  double recurrent_dropout, std::uint64_t key, std::uint32_t first_step) const {
         if (checkpoint_steps < 0) throw py::value_error("checkpoint_steps must be 0 or more");
         check_rate(recurrent_dropout, "recurrent_dropout");
         return std::visit(
             [&](const auto& weights) {
                 if (!weights->training()) throw std::runtime_error("record() needs weights packed with training=True");
                 auto held = checked_call(*weights, x, lengths, reverse, state, output, final_state);
-                held.call.draws = {recurrent_dropout, key};
+                held.call.draws = {recurrent_dropout, key, first_step};
                 auto tape = [&] {
                     const py::gil_scoped_release release;
                     return weights->record(held.call, checkpoint_steps, std::move(workspace));
@@ -276,7 +276,7 @@ void register_recurrent(py::module_& m) {
         .def("record", &W::record, py::arg("x"), py::arg("lengths").none(true), py::arg("reverse"),
              py::arg("state").none(true), py::arg("output").none(true), py::arg("final_state").none(true),
              py::arg("workspace") = nullptr, py::arg("checkpoint_steps") = 0, py::arg("recurrent_dropout") = 0.0,
-             py::arg("key") = 0);
+             py::arg("key") = 0, py::arg("first_step") = 0);
 
     m.def(
         "random_words",

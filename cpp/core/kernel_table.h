@@ -131,6 +131,7 @@ struct Regularization {
     // Zoneout.
     T zoneout;                       // probability that a state keeps its value; 0: off
     const std::uint64_t* row_keys;   // [rows] of the random words; null: the expectation, nothing is drawn
+    std::uint32_t first_step;        // the number of the first step
     std::int32_t zoneout_threshold;  // a state keeps its value where the upper 31 bits of its word are below
     T* unzoned;                      // [n_states][unzoned_rows][padded] the states as the cell computed them
     index_t unzoned_rows;

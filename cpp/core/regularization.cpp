@@ -69,6 +69,7 @@ RegularizedMemory<T>::RegularizedMemory(const KernelTable& table, const CellData
     }
     if (zones) {
         args_.row_keys = row_keys_.data();
+        args_.first_step = draws->first_step;
         args_.zoneout_threshold = threshold_of(regularizers.zoneout);
         unzoned_ = sized(gate_rows, data.n_states);
         args_.unzoned = unzoned_.data();

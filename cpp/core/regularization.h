@@ -13,6 +13,7 @@ namespace skrnn {
 struct Draws {
     double recurrent_dropout = 0;
     std::uint64_t key = 0;
+    std::uint32_t first_step = 0;  // of zoneout's steps: a piece of a sequence goes on where the one before ended
 };
 
 /// What layers are regularised by at all times.

@@ -120,7 +120,7 @@ template <class T>
 SKRNN_INLINE Zones<T> draw_zones(const Regularization<T>& reg, const Steps& steps, index_t t, index_t row,
                                  index_t unit) {
     using Bits = typename Lanes<T>::integer;
-    const auto step = static_cast<typename WordLanes<T>::lane>(steps.begin + t);
+    const auto step = static_cast<typename WordLanes<T>::lane>(reg.first_step + steps.begin + t);
     const WordPair<T> drawn = threefry<T>(reg.row_keys[row], counting_from<T>(unit), words<T>{} + step);
     return {{(Bits)(drawn.first >> 1) < reg.zoneout_threshold, (Bits)(drawn.second >> 1) < reg.zoneout_threshold}};
 }

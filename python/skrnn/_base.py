@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._callbacks import CallbackSupportMixin, run_with_callbacks
@@ -21,6 +20,7 @@ from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Booleans, Callbacks, Choices, Constraint, Dtypes, Instances, Integers, Reals, check_parameters
 from skrnn._sequences import Sequences, check_sequences, check_tokens
 from skrnn._training import EpochHooks, Examples, Progress, Settings, train
+from skrnn._warnings import warn
 from skrnn._weights import check_sample_weight
 from skrnn.nn import (
     SGD,
@@ -246,9 +246,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Check ``y`` and return a row for each sequence; ``first`` unless a model is trained further."""
         raise NotImplementedError
 
-    def _weigh(self, rows: Array, sample_weight: Array | None) -> Array | None:
-        """Return the weight of each encoded row."""
-        return sample_weight
+    def _get_row_weights(self, rows: Array, sample_weight: Array | None) -> Callable[[Array], Array | None]:
+        """Learn from the rows to train on how much rows count besides their sample weights; return what tells it."""
+        return lambda rows: None
 
     def _strata(self, rows: Array) -> Array | None:
         """Return the classes that a held-out part should hold in proportion, if any."""
@@ -290,9 +290,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             sequences = self._check_sequences(X, reset=not goes_on)
             weight = check_sample_weight(sample_weight, len(sequences))
             rows = self._check_y(sequences, y, first=not goes_on, classes=classes)
-            weight = self._weigh(rows, weight)
-            examples = Examples(sequences, rows, weight)
-            validation = self._check_validation(X_val, y_val, sample_weight_val, goes_on)
+            row_weights = self._get_row_weights(rows, weight)
+            examples = _weighted(sequences, rows, weight, row_weights(rows), "X")
+            validation = self._check_validation(X_val, y_val, sample_weight_val, goes_on, row_weights)
             if not goes_on and self.embedding_dim is None:
                 self._warn_of_scale(sequences)
             metadata = {
@@ -322,8 +322,23 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             raise ValueError(
                 f"padding_idx={self.padding_idx} must be below num_embeddings={self.num_embeddings}, as all tokens."
             )
+        if self.dropout > 0 and self.num_layers == 1:
+            warn(
+                f"dropout={self.dropout} is between layers, and does nothing with num_layers=1. recurrent_dropout is "
+                "within a layer."
+            )
+        if self.learning_rate == "adaptive" and self.tol is None:
+            raise ValueError(
+                "learning_rate='adaptive' waits for training to stop for lack of improvement, which tol=None never "
+                "says: set tol to a number."
+            )
         if partial and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if partial and self.learning_rate in ("adaptive", "cosine", "onecycle"):
+            raise ValueError(
+                f"partial_fit does not support learning_rate={self.learning_rate!r}, which must know when training "
+                "ends."
+            )
 
     def _check_sequences(self, X: Any, *, reset: bool, goes_on: bool = True) -> Sequences:
         """Check and convert ``X``; the tokens that there are, if any, are those of the network that ``goes_on``."""
@@ -332,7 +347,14 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         known = self._network.num_embeddings if goes_on and not reset else self.num_embeddings
         return check_tokens(self, X, padding_idx=self.padding_idx, num_embeddings=known, reset=reset)
 
-    def _check_validation(self, X_val: Any, y_val: Any, sample_weight_val: Any, goes_on: bool) -> Examples | None:
+    def _check_validation(
+        self,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+        goes_on: bool,
+        row_weights: Callable[[Array], Array | None],
+    ) -> Examples | None:
         """Check and convert what is given to validate on."""
         if X_val is None and y_val is None:
             if sample_weight_val is not None:
@@ -342,16 +364,26 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             raise ValueError("X_val is provided, but y_val was not provided.")
         if X_val is None:
             raise ValueError("y_val is provided, but X_val was not provided.")
-        sequences = self._check_sequences(X_val, reset=False, goes_on=goes_on)
+        try:
+            sequences = self._check_sequences(X_val, reset=False, goes_on=goes_on)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"X_val: {error}") from error
         weight = check_sample_weight(sample_weight_val, len(sequences), "sample_weight_val")
-        return Examples(sequences, self._check_y(sequences, y_val, first=False, name="y_val"), weight)
+        rows = self._check_y(sequences, y_val, first=False, name="y_val")
+        return _weighted(sequences, rows, weight, row_weights(rows), "X_val")
 
     def _check_y(self, sequences: Sequences, y: Any, **options: Any) -> Array:
         """Check ``y`` and return a row for each sequence."""
         if not self._needs_y:
             return np.empty((len(sequences), 0))
-        check_consistent_length(sequences, y)
-        return self._encode(y, **options)
+        rows = self._encode(y, **options)
+        if len(rows) != len(sequences):
+            name = options.get("name", "y")
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: {[len(sequences), len(rows)]}, of "
+                f"{'X' if name == 'y' else 'X_val'} and {name}."
+            )
+        return rows
 
     def _fit_network(
         self, examples: Examples, validation: Examples | None, goes_on: bool, partial: bool, data: dict[str, Any]
@@ -359,28 +391,25 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Train a network, new or that of the last fit, and keep it with the attributes that tell how that went."""
         # A copy: a fit that fails leaves the one that is there as it was.
         state: TrainingState | None = copy.deepcopy(self.__dict__.get("_training_state")) if goes_on else None
-        resumes = state is not None and not partial and not state.progress.finished and state.n_samples == len(examples)
         n_samples = len(examples)
         rng = generator(self.random_state) if state is None else state.rng
         held_out = None
         if validation is None and self.early_stopping:
             known = None if state is None or state.n_samples != n_samples else state.held_out
             examples, validation, held_out = self._split(examples, rng, known)
-        if examples.weight is not None and not examples.weight.all():  # those without weight might as well not be there
-            if not examples.weight.any():
-                raise ValueError("sample_weight: all weights that are not zero were held out for validation.")
-            examples = examples.subset(np.flatnonzero(examples.weight))
         self._adapt(examples, first=not goes_on)
-        total_weight = float(len(examples) if examples.weight is None else examples.weight.sum())
-        training = self._to_targets(examples).normalized(self.dtype)
-        validation = None if validation is None else self._to_targets(validation).normalized(self.dtype)
+        # Weights that are 1 on average change no learning rate. Parts of the data must be told apart, though.
+        unit = 1.0 if partial else examples.mean_weight
+        training = self._to_targets(examples).weighed(unit, self.dtype)
+        if validation is not None:
+            validation = self._to_targets(validation).weighed(validation.mean_weight, self.dtype)
 
         if not goes_on:
             self._network_seed = int(rng.integers(2**63))
         network = self._make_network(examples, validation, goes_on)
         settings = self._make_settings(len(training), partial, network.step_size)
         # A penalty belongs to the sum of losses: as in scikit-learn, more weight makes it matter less.
-        decay = self.alpha / (settings.batch_size * total_weight / len(training))
+        decay = self.alpha / (settings.batch_size * unit)
         solver = self._make_solver(network.parameters, decay)
         progress = Progress() if state is None else state.progress
         if goes_on and state is None:
@@ -389,15 +418,28 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             self._load_weights(network, state)
         if state is not None and state.solver_name == solver.name:
             solver.load_state(state.solver)
-        if partial:
-            progress.epoch, progress.finished, progress.order = len(progress.history["loss"]), False, None
-        elif not resumes:
-            progress.begin_run()
+        same_data = state is not None and state.n_samples == n_samples
+        if progress.order is not None:
+            same_data &= len(progress.order) == len(training)
+        if partial or progress.finished or not same_data:
+            trained = network.parameters.values.copy() if goes_on else None
+            progress.begin_run(trained, epoch=len(progress.history["loss"]) if partial else 0)
 
         trainer = Trainer(network, self._get_loss(), solver)
 
+        def training_state() -> TrainingState:
+            weights = network.parameters.values.copy()
+            return TrainingState(weights, solver.name, solver.state(), rng, progress, n_samples, held_out)
+
+        def attributes() -> dict[str, Any]:
+            """Return what an estimator has after the epoch in hand: callbacks may keep it, and a fit go on from it."""
+            return {
+                **self._fitted_attributes(network, progress),
+                "_training_state": copy.deepcopy(training_state()),
+            }
+
         def run(context: Any) -> Array:
-            hooks = EpochHooks() if context is None else _Hooks(self, context, network, progress, data)
+            hooks = EpochHooks() if context is None else _Hooks(self, context, attributes, data)
             if context is not None:
                 context.call_on_fit_task_begin(estimator=self, **data)
             kept = train(
@@ -411,13 +453,15 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
                 hooks,
                 lambda: self._diagnose(training.sequences),
             )
-            if self.warm_start or partial or not progress.finished:
-                weights = network.parameters.values.copy()
-                self._training_state = TrainingState(
-                    weights, solver.name, solver.state(), rng, progress, n_samples, held_out
-                )
+            if partial:
+                progress.finished = True  # another one has another part of the data
+            if progress.finished:
+                network.parameters.values[:] = kept
+                progress.best_weights = None
+            if progress.diverged or (progress.finished and not (self.warm_start or partial)):
+                self.__dict__.pop("_training_state", None)  # what a solver remembers of a divergence is of no use
             else:
-                self.__dict__.pop("_training_state", None)
+                self._training_state = training_state()
             network.parameters.values[:] = kept
             self._keep(network, progress)
             if context is not None:
@@ -429,7 +473,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if goes_on:
             shortest, longest = min(shortest, self.n_timesteps_seen_[0]), max(longest, self.n_timesteps_seen_[1])
         self.n_timesteps_seen_ = shortest, longest
-        run_with_callbacks(self, settings.max_iter, run)
+        run_with_callbacks(self, settings.max_iter - progress.epoch, run)
 
     def _keep(self, network: EncoderNetwork, progress: Progress) -> None:
         """Set what a fit leaves behind."""
@@ -517,22 +561,18 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     def _load_weights(self, network: EncoderNetwork, state: TrainingState | None) -> None:
         """Copy the weights of the last fit into a network."""
-        for name, old in self._network.weights.items():
-            new = network.parameters.views.get(name)
-            if new is None or new.shape != old.shape:
+        there = network.freeze()
+        for name, old, new in (
+            ("", *(replace(of.config, zoneout=0.0) for of in (self._network, there))),
+            ("pooling: ", self._network.pooling, there.pooling),
+            ("padding_idx: ", self._network.padding_idx, there.padding_idx),
+            ("weights: ", *({n: w.shape for n, w in of.weights.items()} for of in (self._network, there))),
+        ):
+            if old != new:
                 raise ValueError(
                     "warm_start=True and partial_fit go on with the network of the last fit, but its architecture was "
-                    f"another: {name} had shape {old.shape}, now {'there is none' if new is None else new.shape}. Set "
-                    "its parameters back, or warm_start=False to begin anew."
+                    f"another ({name}{old}, now {new}). Set its parameters back, or warm_start=False to begin anew."
                 )
-        if network.recurrent.config.cell != self._network.config.cell or len(network.parameters.views) > len(
-            self._network.weights
-        ):
-            raise ValueError(
-                "warm_start=True and partial_fit go on with the network of the last fit, but its architecture was "
-                f"another ({self._network.config}, now {network.recurrent.config}). Set its parameters back, or "
-                "warm_start=False to begin anew."
-            )
         if state is not None:
             network.parameters.values[:] = state.weights
         else:
@@ -581,25 +621,30 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             schedule=None if constant else schedule,
             adaptive=self.learning_rate == "adaptive",
             n_hidden=step_size,
+            resumable=not partial,
         )
 
     # ---- Advice ------------------------------------------------------------------------------------------------------
 
     def _warn_of_scale(self, sequences: Sequences) -> None:
         """Say so where features are of a size that no network likes."""
+        size, deviation = _scale(sequences)
         small, large = _USUAL_SCALE
-        scale = _root_mean_square(sequences)
-        if scale.max() > large or 0 < scale.max() < small:
-            feature = int(scale.argmax())
-            what = "large" if scale.max() > large else "small"
-            warnings.warn(
-                f"Features of X are {what}: the root mean square of feature {feature} is {scale[feature]:.3g}. "
-                "Networks train best on features of about unit variance: put "
-                "skrnn.preprocessing.Stepwise(sklearn.preprocessing.StandardScaler()) before this "
-                f"{type(self).__name__} in a pipeline.",
-                UserWarning,
-                stacklevel=4,
-            )
+        deviation[deviation <= 1e-6 * size] = np.inf  # constant but for rounding: nothing to learn from, no harm
+        if size.max() > large:
+            feature = int(size.argmax())
+            what = f"large: the root mean square of feature {feature} is {size[feature]:.3g}"
+        elif deviation.min() < small:
+            feature = int(deviation.argmin())
+            what = f"small: the standard deviation of feature {feature} is {deviation[feature]:.3g}"
+        else:
+            return
+        tokens = sequences.n_features == 1 and not (sequences.sample(10) % 1).any()
+        warn(
+            f"Features of X are {what}. Networks train best on features of about unit variance: put "
+            "skrnn.preprocessing.Stepwise(sklearn.preprocessing.StandardScaler()) before this "
+            f"{type(self).__name__} in a pipeline{' (or set embedding_dim, if these are tokens)' if tokens else ''}."
+        )
 
     def _diagnose(self, sequences: Sequences) -> str:
         """Say what the likely cause is when training diverges, and what else it may be."""
@@ -607,7 +652,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if self.activation == "relu":
             causes.insert(0, "activation='relu', whose states have no bound ('tanh' is safer)")
         if self.embedding_dim is None:
-            scale = _root_mean_square(sequences)
+            scale, _ = _scale(sequences)
             if scale.max() > _USUAL_SCALE[1]:
                 feature = int(scale.argmax())
                 causes.insert(
@@ -629,7 +674,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if network.num_embeddings is None:
             sequences = check_sequences(self, X, network.dtype, reset=False)
         else:
-            sequences = self._check_sequences(X, reset=False)
+            sequences = check_tokens(
+                self, X, padding_idx=network.padding_idx, num_embeddings=network.num_embeddings, reset=False
+            )
         run: Callable[..., Array] = getattr(network, what)
         width = max(network.config.output_size, network.config.input_size)
         outputs = [run(*sequences.batch(rows)) for rows in sequences.chunks(width)]
@@ -643,19 +690,14 @@ class _Hooks(EpochHooks):
         self,
         estimator: RecurrentEstimator,
         context: Any,
-        network: EncoderNetwork,
-        progress: Progress,
+        attributes: Callable[[], dict[str, Any]],
         data: dict[str, Any],
     ) -> None:
         self._estimator = estimator
         self._root = context
-        self._network = network
-        self._progress = progress
+        self._attributes = attributes
         self._data = data
         self._epoch: Any = None
-
-    def _attributes(self) -> dict[str, Any]:
-        return self._estimator._fitted_attributes(self._network, self._progress)
 
     def begin(self) -> None:
         self._epoch = self._root.subcontext(task_name="epoch")
@@ -688,11 +730,25 @@ def generator(random_state: Any) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
-def _root_mean_square(sequences: Sequences) -> Array:
-    """Return that of each feature, from a part of the sequences where there are many."""
+def _scale(sequences: Sequences) -> tuple[Array, Array]:
+    """Return root mean square and standard deviation of each feature, from some sequences where there are many."""
     steps = sequences.sample(1000).astype(np.float64)
-    scale: Array = np.sqrt(np.square(steps).mean(axis=0))
-    return scale
+    return np.sqrt(np.square(steps).mean(axis=0)), steps.std(axis=0)
+
+
+def _weighted(
+    sequences: Sequences, rows: Array, sample_weight: Array | None, row_weight: Array | None, name: str
+) -> Examples:
+    """Return examples, without those of no weight: they might as well not be there."""
+    weight = row_weight if sample_weight is None else sample_weight
+    if sample_weight is not None and row_weight is not None:
+        weight = sample_weight * row_weight
+    examples = Examples(sequences, rows, weight)
+    if weight is None or weight.all():
+        return examples
+    if not weight.any():
+        raise ValueError(f"sample_weight and class_weight together leave no sequence of {name} any weight.")
+    return examples.subset(np.flatnonzero(weight))
 
 
 def _choose_held_out(

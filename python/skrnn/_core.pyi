@@ -139,6 +139,7 @@ class RecurrentWeights:
         checkpoint_steps: int = 0,
         recurrent_dropout: float = 0.0,
         key: int = 0,
+        first_step: int = 0,
     ) -> Tape:
         """As ``forward``, and keep what ``backward`` needs. The tape holds a reference to ``x``.
 

@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skrnn._sequences import Rows, Sequences
+from skrnn._warnings import warn
 from skrnn.nn import DivergenceError, Trainer
 
 Array = NDArray[Any]
@@ -50,11 +50,16 @@ class Examples:
         weight = None if self.weight is None else self.weight[rows]
         return *self.sequences.batch(rows), self.target[rows], weight
 
-    def normalized(self, dtype: Any) -> Examples:
-        """Return the same with weights that are 1 on average: they then weigh losses, and change no learning rate."""
+    @property
+    def mean_weight(self) -> float:
+        """How much each counts on average."""
+        return 1.0 if self.weight is None else float(self.weight.mean())
+
+    def weighed(self, unit: float, dtype: Any) -> Examples:
+        """Return the same with weights counted in ``unit``, in the precision ``dtype``."""
         if self.weight is None:
             return self
-        return Examples(self.sequences, self.target, (self.weight / self.weight.mean()).astype(dtype))
+        return Examples(self.sequences, self.target, (self.weight / unit).astype(dtype))
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Settings:
     adaptive: bool
     n_hidden: int
     """Numbers that the network keeps of a time step."""
+    resumable: bool
+    """Whether another fit can go on where this one is interrupted."""
 
 
 @dataclass
@@ -90,9 +97,11 @@ class Progress:
     best_loss: float = math.inf
     """The smallest validation loss, or training loss where nothing was held out."""
     best_weights: Array | None = None
+    """Those after the epoch of ``best_loss``; before the first epoch those that a run sets out with, if trained."""
     epochs_without_improvement: int = 0
     rate_factor: float = 1.0
     finished: bool = False
+    diverged: bool = False
     # Of the epoch in hand:
     order: NDArray[np.int64] | None = None
     position: int = 0
@@ -100,12 +109,12 @@ class Progress:
     norm: float = 0.0
     seconds: float = 0.0
 
-    def begin_run(self) -> None:
-        """Count epochs, and epochs without improvement, from 0 again."""
-        self.epoch = self.epochs_without_improvement = 0
-        self.best_loss, self.best_weights = math.inf, None
+    def begin_run(self, trained: Array | None, epoch: int = 0) -> None:
+        """Count epochs from ``epoch`` on, and what the best of them is anew; ``trained`` weights are what is there."""
+        self.epoch, self.epochs_without_improvement = epoch, 0
+        self.best_loss, self.best_weights = math.inf, trained
         self.rate_factor = 1.0
-        self.finished = False
+        self.finished = self.diverged = False
         self.order = None
 
     def begin_epoch(self, order: NDArray[np.int64]) -> None:
@@ -160,31 +169,37 @@ def train(
     Returns
     -------
     ndarray
-        The weights to keep: those with the smallest validation loss under early stopping, else the
-        last.
+        The weights to keep: those with the smallest loss under early stopping or where training
+        diverged, else the last.
+
+    Raises
+    ------
+    ValueError
+        If training diverges before there are weights worth to be kept: in the first epoch of all.
     """
     interrupts: list[int] = []
     try:
         with _deferred(interrupts):
             _run(trainer, weights, training, validation, settings, progress, rng, hooks, interrupts)
-        if interrupts or not progress.finished:
+        if not progress.finished:
             raise KeyboardInterrupt
         trainer.check_weights()
+        if interrupts:
+            warn("Training interrupted by user, but in its last step: it is complete.")
     except KeyboardInterrupt:
         if len(interrupts) > 1:
             raise
-        warnings.warn(
-            "Training interrupted by user. The model is that of the steps so far; with warm_start=True, fit on the "
-            "same data goes on from here.",
-            stacklevel=7,
-        )
+        best = settings.early_stopping and progress.best_weights is not None
+        which = "best epoch" if best else "steps"
+        advice = "; with warm_start=True, fit on the same data goes on from here" if settings.resumable else ""
+        warn(f"Training interrupted by user. The model is that of the {which} so far{advice}.")
     except DivergenceError as error:
         message = f"Training diverged in epoch {len(progress.history['loss']) + 1}: {error}. {diagnose()}"
-        if trainer.n_steps == 0:
+        if progress.best_weights is None:
             raise ValueError(message) from error
-        progress.finished = True
-        warnings.warn(f"{message} The last good weights are kept.", ConvergenceWarning, stacklevel=7)
-    if settings.early_stopping and progress.best_weights is not None:
+        progress.finished = progress.diverged = True
+        warn(f"{message} The last good weights, those with the smallest loss so far, are kept.", ConvergenceWarning)
+    if (settings.early_stopping or progress.diverged) and progress.best_weights is not None:
         return progress.best_weights
     return weights
 
@@ -202,6 +217,9 @@ def _run(
 ) -> None:
     """Run epochs; ends early when ``interrupts`` is no longer empty."""
     history = progress.history
+    sets_out = progress.order is None and progress.best_loss == math.inf
+    if sets_out and progress.best_weights is not None and settings.early_stopping and validation is not None:
+        progress.best_loss = _evaluate(trainer, validation, settings.n_hidden)  # of the model that is there
     while progress.epoch < settings.max_iter and not progress.finished:
         if progress.order is None:
             n = len(training)
@@ -210,12 +228,15 @@ def _run(
         started = time.perf_counter()
         complete = _run_epoch(trainer, training, settings, progress, interrupts)
         if complete:
-            history["loss"].append(progress.total / len(training))
-            watched = history["loss"][-1]
+            watched = loss = progress.total / len(training)
             if validation is not None:
-                history["validation_loss"].append(_evaluate(trainer, validation, settings.n_hidden))
+                validation_loss = _evaluate(trainer, validation, settings.n_hidden)
                 if settings.early_stopping:
-                    watched = history["validation_loss"][-1]
+                    watched = validation_loss
+                    if not math.isfinite(watched):
+                        raise DivergenceError("the validation loss is not finite")
+                history["validation_loss"].append(validation_loss)
+            history["loss"].append(loss)
         progress.seconds += time.perf_counter() - started
         if not complete:
             return
@@ -265,9 +286,7 @@ def _judge(watched: float, weights: Array, settings: Settings, progress: Progres
     else:
         progress.epochs_without_improvement += 1
     if watched < progress.best_loss:
-        progress.best_loss = watched
-        if settings.early_stopping:
-            progress.best_weights = weights.copy()
+        progress.best_loss, progress.best_weights = watched, weights.copy()
     if settings.tol is not None and progress.epochs_without_improvement > settings.n_iter_no_change:
         if not settings.adaptive or settings.learning_rate * progress.rate_factor <= _SMALLEST_RATE:
             return True
@@ -284,11 +303,10 @@ def _say_why(progress: Progress, settings: Settings) -> None:
                 f"Stopped: for more than {settings.n_iter_no_change} epochs the loss did not fall by tol={settings.tol}"
             )
         return
-    warnings.warn(
+    warn(
         f"Stochastic Optimizer: Maximum iterations ({settings.max_iter}) reached and "
         "the optimization hasn't converged yet.",
         ConvergenceWarning,
-        stacklevel=9,
     )
 
 

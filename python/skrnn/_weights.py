@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array, compute_sample_weight
+from sklearn.utils import check_array, compute_class_weight
 
 Array = NDArray[Any]
 
@@ -35,6 +35,8 @@ def check_sample_weight(sample_weight: Any, n_samples: int, name: str = "sample_
     """
     if sample_weight is None:
         return None
+    if isinstance(sample_weight, str):
+        raise ValueError(f"{name} must be a number for each sequence, or one for all, got {sample_weight!r}.")
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
     weight: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name, copy=True)
@@ -49,26 +51,43 @@ def check_sample_weight(sample_weight: Any, n_samples: int, name: str = "sample_
     return weight
 
 
-def with_class_weight(class_weight: Any, labels: Array, sample_weight: Array | None) -> Array | None:
-    """Multiply sample weights by those of the classes.
+def weights_of_classes(
+    class_weight: Any, classes: Array, labels: NDArray[np.int64], sample_weight: Array | None
+) -> Array | None:
+    """Return how much the sequences of each class count.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
-        As in scikit-learn. "balanced" counts sequences, whatever their sample weights.
+        As in scikit-learn.
+    classes : ndarray of shape (n_classes,)
+        All classes.
     labels : ndarray of shape (n_samples,)
-        The class of each sequence.
+        The place of each sequence's class among them.
     sample_weight : ndarray of shape (n_samples,) or None
-        From :func:`check_sample_weight`.
+        From :func:`check_sample_weight`; "balanced" counts a sequence by its weight.
 
     Returns
     -------
-    ndarray of float64 of shape (n_samples,), or None
+    ndarray of float64 of shape (n_classes,), or None
+
+    Raises
+    ------
+    ValueError
+        If one is negative or not finite, or a class of ``class_weight`` is unknown.
     """
     if class_weight is None:
-        return sample_weight
-    weight: Array = compute_sample_weight(class_weight, labels)
-    weight = weight if sample_weight is None else weight * sample_weight
-    if not weight.any():
-        raise ValueError("class_weight and sample_weight together leave no weight that is not zero.")
-    return weight
+        return None
+    if class_weight == "balanced":
+        counts = np.bincount(labels, weights=sample_weight, minlength=len(classes))
+        there = counts > 0
+        balanced: Array = np.divide(counts.sum() / there.sum(), counts, out=np.ones(len(classes)), where=there)
+        return balanced
+    weights: Array = compute_class_weight(class_weight, classes=classes, y=classes).astype(np.float64)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise ValueError(
+            f"class_weight must be finite and not negative, got {weights[wrong][0]} for class "
+            f"{classes[wrong].tolist()[0]!r}."
+        )
+    return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from skrnn._base import Array, RecurrentEstimator
 from skrnn._params import Choices, Instances
 from skrnn._training import Examples
-from skrnn._weights import with_class_weight
+from skrnn._weights import weights_of_classes
 from skrnn.nn import log_softmax, sigmoid, softmax
 from skrnn.nn.losses import Loss, get_loss
 
@@ -134,8 +135,9 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
     n_iter_no_change : int, default=10
         See ``tol``.
     class_weight : dict, "balanced" or None, default=None
-        How much the sequences of each class count, besides ``sample_weight``; "balanced" gives
-        classes the same weight in all. Not for multilabel targets.
+        How much the sequences of each class count, besides ``sample_weight``, in training and in
+        validation; "balanced" gives classes of the training data the same weight in all. Not for
+        multilabel targets; "balanced" not for ``partial_fit``, which sees a part of the data.
     warm_start : bool, default=False
         Whether ``fit`` goes on with the weights, and the solver's memory, that the last one left,
         for up to ``max_iter`` epochs more; after one that was interrupted, for the rest of its
@@ -326,6 +328,14 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         )
         self.class_weight = class_weight
 
+    def _check_parameters(self, partial: bool) -> None:
+        super()._check_parameters(partial)
+        if partial and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. Give the "
+                "weights: sklearn.utils.compute_class_weight('balanced', classes=classes, y=y) of all of it."
+            )
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
@@ -351,8 +361,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
             Their labels, of any type; or for each label whether a sequence has it (0 or 1).
         sample_weight : array-like of shape (n_samples,), number or None, default=None
             How much each sequence counts in the loss. In a full batch a weight of 2 is the same as
-            the sequence twice. A weight of 0 is the same as the sequence left out, unless
-            ``early_stopping`` chooses what to hold out.
+            the sequence twice, and a weight of 0 is always the same as the sequence left out.
         X_val, y_val : array-like, default=None
             What to validate on: ``validation_loss_curve_`` reports its loss, and
             ``early_stopping`` watches it. In a pipeline, ``transform_input=["X_val"]`` lets
@@ -373,15 +382,16 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         -----
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
-            NaN, in which case the last good weights are kept.
+            NaN, in which case the weights with the smallest loss so far are kept; a ``ValueError``
+            if there are none, in the first epoch of all.
         UserWarning
             If features are far from unit variance, or after Ctrl-C.
 
         Notes
         -----
         A fit that fails leaves the estimator as it was. Ctrl-C ends it after the step in hand: the
-        model is then that of the steps so far, and ``warm_start=True`` lets ``fit`` go on from
-        there. A second Ctrl-C does not wait.
+        model is then that of the steps so far (with ``early_stopping`` of the best epoch), and
+        ``warm_start=True`` lets ``fit`` go on from there. A second Ctrl-C does not wait.
         """
         self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
@@ -398,7 +408,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         classes : array-like of shape (n_classes,), default=None
             All labels that will ever come; needed at the first call, unless ``y`` is multilabel.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
-            How much each sequence counts in the loss.
+            How much each sequence counts in the loss, also beside those of other calls: all weights
+            twice as large make a call count twice.
 
         Returns
         -------
@@ -408,9 +419,10 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         ------
         ValueError, TypeError
             As :meth:`fit`; if ``classes`` is missing, or is not as at the first call; if
-            ``early_stopping`` is on.
+            ``early_stopping`` is on, or ``learning_rate`` is one that must know when training ends.
         """
-        if not self.__sklearn_is_fitted__() and classes is None and np.ndim(y) < 2:
+        one_label = np.ndim(y) < 2 or np.shape(y)[1] == 1
+        if not self.__sklearn_is_fitted__() and classes is None and one_label:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         self._fit(X, y, sample_weight, partial=True, classes=classes)
         return self
@@ -494,7 +506,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
             y = y.toarray()
         y = check_array(y, ensure_2d=False, dtype=None, input_name=name, estimator=self)
         if y.ndim == 2 and y.shape[1] > 1:
-            return self._encode_indicators(y, first=first, name=name)
+            return self._encode_indicators(y, first=first, classes=classes, name=name)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         if first:
@@ -514,7 +526,7 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         places: Array = np.searchsorted(self.classes_, labels).astype(np.int64)
         return places
 
-    def _encode_indicators(self, y: Any, *, first: bool, name: str) -> Array:
+    def _encode_indicators(self, y: Any, *, first: bool, classes: Any, name: str) -> Array:
         kind = type_of_target(y, input_name=name)
         if kind != "multilabel-indicator":
             raise ValueError(
@@ -524,6 +536,10 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         rows: Array = y.astype(np.float64)
         if self.class_weight is not None:
             raise ValueError("class_weight is not for multilabel targets; sample_weight can weigh their sequences.")
+        if classes is not None and not np.array_equal(classes, np.arange(rows.shape[1])):
+            raise ValueError(
+                f"classes={classes!r} does not go with multilabel targets: their labels are columns of {name}."
+            )
         if first:
             self._multilabel = True
             self.classes_ = np.arange(rows.shape[1])
@@ -534,10 +550,11 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
             )
         return rows
 
-    def _weigh(self, rows: Array, sample_weight: Array | None) -> Array | None:
-        if self._multilabel:
-            return sample_weight
-        return with_class_weight(self.class_weight, self.classes_[rows], sample_weight)
+    def _get_row_weights(self, rows: Array, sample_weight: Array | None) -> Callable[[Array], Array | None]:
+        weights = None
+        if not self._multilabel:
+            weights = weights_of_classes(self.class_weight, self.classes_, rows, sample_weight)
+        return lambda rows: None if weights is None else weights[rows]
 
     def _strata(self, rows: Array) -> Array | None:
         return None if self._multilabel else rows

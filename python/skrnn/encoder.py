@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -378,8 +379,7 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
             :class:`RNNClassifier` or :class:`RNNRegressor` takes them; otherwise ignored.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
             How much each sequence counts in the loss. In a full batch a weight of 2 is the same as
-            the sequence twice. A weight of 0 is the same as the sequence left out, unless
-            ``early_stopping`` chooses what to hold out.
+            the sequence twice, and a weight of 0 is always the same as the sequence left out.
         X_val : array-like, default=None
             What to validate on: ``validation_loss_curve_`` reports its loss, and
             ``early_stopping`` watches it. In a pipeline, ``transform_input=["X_val"]`` lets
@@ -403,15 +403,16 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
         -----
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
-            NaN, in which case the last good weights are kept.
+            NaN, in which case the weights with the smallest loss so far are kept; a ``ValueError``
+            if there are none, in the first epoch of all.
         UserWarning
             If features are far from unit variance, or after Ctrl-C.
 
         Notes
         -----
         A fit that fails leaves the estimator as it was. Ctrl-C ends it after the step in hand: the
-        model is then that of the steps so far, and ``warm_start=True`` lets ``fit`` go on from
-        there. A second Ctrl-C does not wait.
+        model is then that of the steps so far (with ``early_stopping`` of the best epoch), and
+        ``warm_start=True`` lets ``fit`` go on from there. A second Ctrl-C does not wait.
         """
         self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
@@ -426,7 +427,8 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             As in :meth:`fit`.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
-            How much each sequence counts in the loss.
+            How much each sequence counts in the loss, also beside those of other calls: all weights
+            twice as large make a call count twice.
         classes : array-like of shape (n_classes,), default=None
             For ``objective="classification"`` all labels that will ever come; by default those of
             the first call.
@@ -439,7 +441,7 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
         ------
         ValueError, TypeError
             As :meth:`fit`; if ``classes`` is given for another objective, or is not as at the first
-            call; if ``early_stopping`` is on.
+            call; if ``early_stopping`` is on, or ``learning_rate`` is one that must know when training ends.
         """
         if classes is not None and self.objective != "classification":
             raise ValueError(f"classes is for objective='classification', but it is {self.objective!r}.")
@@ -503,8 +505,10 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
             self._predictor = _PREDICTORS[self.objective](dtype=self.dtype)
         return self._predictor._encode(y, first=first, classes=classes, name=name)
 
-    def _weigh(self, rows: Array, sample_weight: Array | None) -> Array | None:
-        return self._predictor._weigh(rows, sample_weight) if self._needs_y else sample_weight
+    def _get_row_weights(self, rows: Array, sample_weight: Array | None) -> Callable[[Array], Array | None]:
+        if self._needs_y:
+            return self._predictor._get_row_weights(rows, sample_weight)
+        return super()._get_row_weights(rows, sample_weight)
 
     def _strata(self, rows: Array) -> Array | None:
         return self._predictor._strata(rows) if self._needs_y else None
@@ -533,15 +537,13 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
     def _with_next_steps(self, examples: Examples, name: str) -> Examples:
         """Leave out sequences of one step, which have nothing to predict."""
         has_next = examples.sequences.lengths > 1
-        counts = has_next if examples.weight is None else has_next & (examples.weight > 0)
-        if not counts.any():
-            found = (
-                f"all sequences of {name} are of one time step"
-                if not has_next.any()
-                else (f"all sequences of {name} of more than one time step have the weight 0")
-            )
+        if not has_next.any():
+            which = "" if examples.weight is None else " that have a weight"
             table = " (each column of a table is one: it has 1 feature(s))" if self._fitted_on_table else ""
-            raise ValueError(f"objective='next_step' predicts each time step from those before it, but {found}{table}.")
+            raise ValueError(
+                f"objective='next_step' predicts each time step from those before it, but all "
+                f"sequences of {name}{which} are of one time step{table}."
+            )
         return examples if has_next.all() else examples.subset(np.flatnonzero(has_next))
 
     def _put_together(

@@ -73,8 +73,9 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
             default="squared_error"
         What to minimise: half the squared error (predicts the mean), the absolute error (the
         median), half the squared error of small errors and the absolute error of large ones, the
-        pinball loss (the quantile ``quantile``), or half the Poisson deviance with the exponential
-        function on top of the network (the mean of counts and other targets that are not negative).
+        pinball loss (the quantile ``quantile``), or the negative log-likelihood of Poisson up to what
+        the target alone decides, with the exponential function on top of the network (the mean of
+        counts and other targets that are not negative).
     quantile : float, default=0.5
         The level of ``loss="quantile"``, in (0, 1).
     huber_delta : float, default=1.0
@@ -369,8 +370,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
             Their targets.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
             How much each sequence counts in the loss. In a full batch a weight of 2 is the same as
-            the sequence twice. A weight of 0 is the same as the sequence left out, unless
-            ``early_stopping`` chooses what to hold out.
+            the sequence twice, and a weight of 0 is always the same as the sequence left out.
         X_val, y_val : array-like, default=None
             What to validate on: ``validation_loss_curve_`` reports its loss, and
             ``early_stopping`` watches it. In a pipeline, ``transform_input=["X_val"]`` lets
@@ -391,15 +391,16 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         -----
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
-            NaN, in which case the last good weights are kept.
+            NaN, in which case the weights with the smallest loss so far are kept; a ``ValueError``
+            if there are none, in the first epoch of all.
         UserWarning
             If features are far from unit variance, or after Ctrl-C.
 
         Notes
         -----
         A fit that fails leaves the estimator as it was. Ctrl-C ends it after the step in hand: the
-        model is then that of the steps so far, and ``warm_start=True`` lets ``fit`` go on from
-        there. A second Ctrl-C does not wait.
+        model is then that of the steps so far (with ``early_stopping`` of the best epoch), and
+        ``warm_start=True`` lets ``fit`` go on from there. A second Ctrl-C does not wait.
         """
         self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
@@ -414,7 +415,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Their targets. Those of the first call decide the scale in which all are learned.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
-            How much each sequence counts in the loss.
+            How much each sequence counts in the loss, also beside those of other calls: all weights
+            twice as large make a call count twice.
 
         Returns
         -------
@@ -423,7 +425,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         Raises
         ------
         ValueError, TypeError
-            As :meth:`fit`; if ``early_stopping`` is on.
+            As :meth:`fit`; if ``early_stopping`` is on, or ``learning_rate`` is one that must know when training ends.
         """
         self._fit(X, y, sample_weight, partial=True)
         return self
@@ -456,6 +458,11 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         predictions += self.y_mean_
         return predictions[:, 0] if self._y_ndim == 1 else predictions
 
+    def _check_parameters(self, partial: bool) -> None:
+        super()._check_parameters(partial)
+        if not 0 < np.dtype(self.dtype).type(self.quantile) < 1:
+            raise ValueError(f"quantile={self.quantile} is 0 or 1 in the precision dtype={self.dtype!r}.")
+
     def _encode(self, y: Any, *, first: bool, classes: Any = None, name: str = "y") -> Array:
         try:
             values: Array = check_array(y, dtype=np.float64, ensure_2d=False, input_name=name, estimator=self)
@@ -479,11 +486,16 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         if not first:
             if self._log_link != (self.loss == "poisson"):
                 raise ValueError("loss='poisson' learns a logarithm, so training cannot go on with it or without it.")
-            return
+            if self.y_scale_.all():
+                return
         self._log_link = self.loss == "poisson"
-        self.y_mean_, self.y_scale_ = _mean_and_scale(training.target, training.weight)
+        mean, scale = _mean_and_scale(training.target, training.weight)
         if self._log_link:
-            self.y_mean_, self.y_scale_ = np.zeros_like(self.y_mean_), self.y_mean_
+            mean, scale = np.zeros_like(mean), mean
+        if not first:  # what was constant so far has left no trace in the network, and begins now
+            known = self.y_scale_ > 0
+            mean, scale = np.where(known, self.y_mean_, mean), np.where(known, self.y_scale_, scale)
+        self.y_mean_, self.y_scale_ = mean, scale
 
     def _to_targets(self, examples: Examples) -> Examples:
         """Return the examples with targets in units in which learning rate, clipping and tolerance mean the same."""

@@ -53,7 +53,7 @@ class Dropout:
         self.recurrent_rate = check_rate("recurrent_dropout", recurrent_rate)
         self.seed = int(seed)
 
-    def mask(self, step: int, layer: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def mask(self, step: int, layer: int, shape: tuple[int, ...], dtype: np.dtype[Any], first_step: int = 0) -> Array:
         """Return the mask of one layer at one step of training.
 
         Parameters
@@ -64,13 +64,15 @@ class Dropout:
             Its shape.
         dtype : numpy.dtype
             float32 or float64.
+        first_step : int, default=0
+            The time step that a piece of sequences begins with: each piece has a mask of its own.
 
         Returns
         -------
         ndarray
         """
         # Philox counts its blocks in the low words; the high ones are free to name the mask.
-        philox = np.random.Philox(key=self.seed, counter=[0, 0, layer, step])
+        philox = np.random.Philox(key=self.seed, counter=[0, 2 * first_step, layer, step])
         kept = np.random.Generator(philox).random(shape, dtype=np.float32) >= self.rate
         mask: Array = kept * dtype.type(1.0 / (1.0 - self.rate))
         return mask
@@ -83,7 +85,7 @@ class Dropout:
         step, unit : int
             The step of training, and ``layer * D + direction``.
         """
-        # A 1 in the second word: no mask between layers is so large that it counts so far.
+        # An odd second word: no mask between layers is so large that it counts so far.
         return int(np.random.Philox(key=self.seed, counter=[0, 1, unit, step]).random_raw())
 
     def recurrent_mask(self, step: int, unit: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:

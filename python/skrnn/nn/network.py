@@ -35,6 +35,10 @@ HEAD = "head."
 EMBEDDING = "embedding."
 POOLING = "pooling."
 
+# What masks take for the first step of the pieces that rows end in: rows are there at different steps, and none may
+# depend on the longest.
+_LAST_PIECE = 2**31
+
 
 class Network(Protocol):
     """What a :class:`~skrnn.nn.trainer.Trainer` can train."""
@@ -276,6 +280,7 @@ class StepsPass:
                 self._scratches[number],
                 self._dropout,
                 step,
+                first_step=start,
             )
             self._tapes.append((part, tape))
             state = following
@@ -337,12 +342,15 @@ class EncoderPass:
             features, self._saved = self._pooling.pool(output, lengths, weights, self._scratch)
             return features
         stack = RecurrentStack(self._config, self._groups, training=True)
-        state = None
+        state, first_step = None, 0
         if self._tbptt_steps is not None and self._tbptt_steps < n_steps:
             x, lengths, state = self._carry(stack, x, lengths, step, self._tbptt_steps)
+            first_step = _LAST_PIECE
         h, final = self._top_states("state", n_rows)
         x = self._embed(x, lengths)
-        self._tape = stack.record(x, lengths, state, None, final, self._scratch, self._dropout, step)
+        self._tape = stack.record(
+            x, lengths, state, None, final, self._scratch, self._dropout, step, first_step=first_step
+        )
         return beside(h)
 
     def backward_features(self, d_features: Array) -> None:
@@ -379,7 +387,9 @@ class EncoderPass:
             piece_lengths = None if before_lengths is None else np.clip(before_lengths - start, 0, piece.shape[1])
             following = place_for_states(self._config, self._scratch, ("carried", start // k % 2), len(x))
             piece = self._embed(piece, piece_lengths)
-            stack.record(piece, piece_lengths, state, None, following, self._scratch, self._dropout, step)
+            stack.record(
+                piece, piece_lengths, state, None, following, self._scratch, self._dropout, step, first_step=start
+            )
             state = following
         assert state is not None
         return end, end_lengths, state

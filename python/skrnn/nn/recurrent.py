@@ -197,8 +197,12 @@ class RecurrentStack:
         dropout: Dropout,
         step: int,
         checkpoint_steps: int = 0,
+        first_step: int = 0,
     ) -> StackTape:
-        """Run all layers, with dropout in between and within, and keep what backpropagation needs."""
+        """Run all layers, with dropout in between and within, and keep what backpropagation needs.
+
+        ``first_step`` is the time step that ``x`` begins with, where it is a piece of sequences.
+        """
         config = self.config
         draws = dropout.recurrent_rate > 0.0 or config.zoneout > 0.0
         tapes: list[_core.Tape] = []
@@ -209,7 +213,7 @@ class RecurrentStack:
             if direction == 0:
                 below = hidden
                 if layer > 0 and dropout.rate > 0.0:
-                    masks.append(dropout.mask(step, layer, below.shape, below.dtype))
+                    masks.append(dropout.mask(step, layer, below.shape, below.dtype, first_step))
                     np.multiply(below, masks[-1], out=below)
                 if layer < config.num_layers - 1:
                     shape = (*x.shape[:2], config.output_size)
@@ -228,6 +232,7 @@ class RecurrentStack:
                     checkpoint_steps,
                     dropout.recurrent_rate,
                     dropout.key(step, unit) if draws else 0,
+                    first_step,
                 )
             )
         return StackTape(config, tapes, masks, x.shape, scratch)
