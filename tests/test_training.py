@@ -606,6 +606,48 @@ def test_a_callback_that_fails(kind: type, protocol: str) -> None:
     assert not [name for name in vars(model) if name.endswith("_") or name.startswith("_")]
 
 
+class Careful(Recorder):
+    """Takes what is documented by name alone, and keeps the estimators that it is given."""
+
+    def setup(self, *, estimator: Any, context: Any) -> None:
+        super().setup(estimator, context)
+        self.fitted: list[Any] = []
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, X: Any, y: Any, metadata: Any, fitted_estimator: Any
+    ) -> bool:
+        self.fitted.append(fitted_estimator)
+        return super().on_fit_task_end(
+            estimator, context, X=X, y=y, metadata=metadata, fitted_estimator=fitted_estimator
+        )
+
+    def teardown(self, *, estimator: Any, context: Any) -> None:
+        super().teardown(estimator, context)
+        if self.fail_at == 0:
+            raise RuntimeError("the teardown failed")
+
+
+def test_callbacks_are_called_as_scikit_learn_calls_them(kind: type, protocol: str) -> None:
+    X, y = ragged(40)
+    one, other = Careful(), Careful()
+    make(kind, max_iter=2, callbacks=[one, other]).fit(X, y)
+    assert one.events == other.events
+    assert len(one.fitted) == 3
+    for a, b in zip(one.fitted[:2], other.fitted[:2], strict=True):
+        assert a is b, "made once for all callbacks"
+
+
+def test_a_teardown_that_fails_keeps_no_other_from_its_own(kind: type, protocol: str) -> None:
+    X, y = ragged(40)
+    last = Careful()
+    with pytest.raises(RuntimeError, match="the teardown failed"):
+        make(kind, max_iter=2, callbacks=[Careful(fail_at=0), last]).fit(X, y)
+    assert last.events[-1] == "teardown"
+    with pytest.raises(ExceptionGroup) as caught:
+        make(kind, max_iter=2, callbacks=[Careful(fail_at=0), Careful(fail_at=0)]).fit(X, y)
+    assert len(caught.value.exceptions) == 2
+
+
 def test_what_is_no_callback() -> None:
     X, y = ragged(20)
     for bad in ([print], [Recorder], Recorder(), "all"):
@@ -886,7 +928,7 @@ def test_validation_data_passes_through_a_pipeline() -> None:
 
 def test_html_has_a_link_to_the_documentation(kind: type) -> None:
     page = make(kind)._repr_html_()
-    assert f"#{kind.__name__}" in page
+    assert f"#{kind.__name__.lower()}" in page
 
 
 def test_polars(kind: type) -> None:
