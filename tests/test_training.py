@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import mean_pinball_loss
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from cases import Array
 from running import assert_same_bits, python
@@ -909,7 +910,6 @@ def test_tokens_go_on(kind: type) -> None:
 def test_validation_data_passes_through_a_pipeline() -> None:
     """With metadata routing, X_val goes through the steps before; what the network sees is scaled."""
     from sklearn import config_context
-    from sklearn.preprocessing import StandardScaler
 
     rng = np.random.default_rng(0)
     X = 500 + 100 * rng.standard_normal((60, 7))
@@ -942,7 +942,8 @@ def test_polars(kind: type) -> None:
     table = np.stack([x[:3, 0] for x in X])
     frame = polars.DataFrame(table, schema=["a", "b", "c"])
     model = make(kind).fit(frame, y)
-    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    if hasattr(StandardScaler().fit(frame), "feature_names_in_"):  # names of a table are scikit-learn's to read
+        assert list(model.feature_names_in_) == ["a", "b", "c"]
     assert_same_bits(answers(model, frame), answers(make(kind).fit(table, y), table))
 
 
