@@ -12,6 +12,7 @@ import pytest
 
 from cases import Array
 from running import assert_same_bits, states
+from skrnn import nn
 from skrnn.nn import (
     SGD,
     Adam,
@@ -21,6 +22,7 @@ from skrnn.nn import (
     Recurrent,
     SequenceNetwork,
     Trainer,
+    get_loss,
     orthogonal,
     squared_error,
 )
@@ -224,6 +226,36 @@ def test_parts_of_a_network_must_fit() -> None:
     one = SequenceNetwork(recurrent, Dense(10, 2))
     with pytest.raises(ValueError, match="other weights"):
         Trainer(one, "squared_error", SGD(copy.deepcopy(one).parameters))
+
+
+def test_losses_of_a_trainer() -> None:
+    """By name, unless they have options; get_loss makes the others, and agrees with the function of the name."""
+    rng = np.random.default_rng(0)
+    network = SequenceNetwork(Recurrent("gru", input_size=3, hidden_size=5), Dense(5, 2))
+    X, y = rng.normal(size=(4, 6, 3)).astype("float32"), rng.normal(size=(4, 2)).astype("float32")
+    output = network.freeze().forward(X)
+    for name, options in (
+        ("softmax_cross_entropy", {}),
+        ("binary_cross_entropy", {}),
+        ("squared_error", {}),
+        ("absolute_error", {}),
+        ("poisson", {}),
+        ("huber", {"delta": 0.5}),
+        ("quantile", {"quantiles": np.array([0.1, 0.9], dtype="float32")}),
+    ):
+        target = np.arange(4) % 2 if name == "softmax_cross_entropy" else np.abs(y) % 1
+        want = getattr(nn, name)(output, target, **options)[0] / target.size
+        assert get_loss(name, **options)(output, target, None, None) / target.size == want
+        trainer = Trainer(network, get_loss(name, **options), SGD(network.parameters))
+        assert trainer.evaluate(X, None, target) == pytest.approx(want, rel=1e-5)
+        if options:
+            with pytest.raises(TypeError, match=f"'{name}' takes the options"):
+                Trainer(network, name, SGD(network.parameters))
+        else:
+            named = Trainer(network, name, SGD(network.parameters))
+            assert named.evaluate(X, None, target) == trainer.evaluate(X, None, target)
+    with pytest.raises(ValueError, match="loss must be one of"):
+        Trainer(network, "hinge", SGD(network.parameters))
 
 
 @pytest.mark.parametrize("dtype", [None, "float16", int, np.dtype(">f4")])

@@ -16,6 +16,7 @@ from skrnn.nn import (
     Dense,
     absolute_error,
     binary_cross_entropy,
+    get_loss,
     huber,
     poisson,
     quantile,
@@ -24,7 +25,6 @@ from skrnn.nn import (
     softmax_cross_entropy,
     squared_error,
 )
-from skrnn.nn.losses import get_loss
 from skrnn.testing import gradcheck
 from tolerances import allowance, assert_close
 

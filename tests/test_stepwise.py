@@ -179,6 +179,23 @@ def test_data_frames_reach_the_transformer(library: str) -> None:
         stepwise.transform([X[0], np.zeros((2, 2))])
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_names_of_data_frames_are_kept_whatever_scikit_learn_reads(library: str) -> None:
+    frames = pytest.importorskip(library)
+    X = [frames.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]}), frames.DataFrame({"a": [3.0], "b": [5.0]})]
+    stepwise = Stepwise(Shift()).fit(X)
+    assert stepwise.feature_names_in_.tolist() == ["a", "b"]
+    renamed = frames.DataFrame({"a": [3.0], "c": [5.0]})
+    with pytest.raises(ValueError, match="feature names should match"):
+        stepwise.transform([renamed])
+    with pytest.warns(UserWarning, match="X does not have valid feature names, but Stepwise was fitted") as caught:
+        stepwise.transform([np.ones((1, 2))])
+    assert caught[0].filename == __file__
+    assert not hasattr(stepwise.fit([np.ones((1, 2))]), "feature_names_in_")
+    with pytest.warns(UserWarning, match="X has feature names, but Stepwise was fitted without"):
+        stepwise.transform(X)
+
+
 def test_names_of_a_table_are_its_time_steps() -> None:
     pandas = pytest.importorskip("pandas")
     X = pandas.DataFrame({"mon": [1.0, 2.0], "tue": [3.0, 4.0]})
@@ -230,15 +247,72 @@ def test_verbs_that_the_transformer_lacks() -> None:
         Stepwise().transform(ragged())
 
 
+class Touchy(TransformerMixin, BaseEstimator):
+    """Counts steps, then fails in the method named ``fails``, or of negative numbers."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+
+    def _learn(self, method: str, X: Any) -> Touchy:
+        self.n_seen_ = getattr(self, "n_seen_", 0) + len(X)
+        self.seen_ = getattr(self, "seen_", [])
+        self.seen_.append(len(X))
+        if method == self.fails or X.min() < 0:
+            raise ValueError(f"{method} failed")
+        return self
+
+    def fit(self, X: Any, y: Any = None) -> Touchy:
+        return self._learn("fit", X)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Touchy:
+        return self._learn("partial_fit", X)
+
+    def transform(self, X: Any) -> Any:
+        if self.fails == "transform":
+            raise ValueError("transform failed")
+        return X
+
+
+@pytest.mark.parametrize(
+    ("verb", "fails"),
+    [
+        ("fit", "fit"),
+        ("fit", "transform"),
+        ("fit_transform", "fit"),
+        ("fit_transform", "transform"),
+        ("partial_fit", "partial_fit"),
+        ("partial_fit", "transform"),
+    ],
+)
+def test_a_fit_that_fails_leaves_nothing(verb: str, fails: str) -> None:
+    stepwise = Stepwise(Touchy(fails))
+    with pytest.raises(ValueError, match=f"{fails} failed"):
+        getattr(stepwise, verb)([np.ones((3, 2))])
+    assert vars(stepwise) == {"transformer": stepwise.transformer}
+
+
+@pytest.mark.parametrize("verb", ["fit", "fit_transform", "partial_fit"])
+def test_a_later_fit_that_fails_leaves_the_first(verb: str) -> None:
+    stepwise = Stepwise(Touchy()).fit([np.ones((3, 2))])
+    before, inner = dict(vars(stepwise)), pickle.dumps(stepwise.transformer_)
+    width = 2 if verb == "partial_fit" else 5
+    with pytest.raises(ValueError, match="fit failed"):
+        getattr(stepwise, verb)(np.full((4, 6, width), -1.0))
+    assert vars(stepwise) == before
+    assert pickle.dumps(stepwise.transformer_) == inner
+    if verb == "partial_fit":
+        assert stepwise.partial_fit([np.ones((4, 2))]).transformer_.seen_ == [3, 4]
+
+
 class Shift(BaseEstimator):
     """The least that a transformer is."""
 
     def fit(self, X: Any, y: Any = None) -> Shift:
-        self.shift_ = X.min(axis=0)
+        self.shift_ = np.asarray(X).min(axis=0)
         return self
 
     def transform(self, X: Any) -> Any:
-        return X - self.shift_
+        return np.asarray(X) - self.shift_
 
 
 def test_another_transformer_after_fit() -> None:

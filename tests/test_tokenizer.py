@@ -91,8 +91,54 @@ def test_special_tokens() -> None:
 
 def test_unknown_tokens_may_be_errors() -> None:
     tokenizer = Tokenizer(unknown=None, begin="^").fit(TEXTS)
-    with pytest.raises(ValueError, match=r"Token 'bird' at X\[1\], position 1, must be in the vocabulary of 10 tokens"):
+    with pytest.raises(ValueError, match=r"Token 'bird' at X\[1\], position 1, must be among the 8 tokens"):
         tokenizer.transform(["the cat", "the bird"])
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "texts", "text"),
+    [
+        (
+            Tokenizer("char", padding="_"),
+            ["ab", "a_b"],
+            r"padding must .* got '_', which is in X\[1\] at position 1",
+        ),
+        (Tokenizer(None), [["a", "<pad>"]], r"padding must be .* got '<pad>', which is in X\[0\] at position 1"),
+        (Tokenizer(begin="^"), ["x ^"], r"begin must be .* got '\^', which is in X\[0\] at position 1"),
+        (Tokenizer("char", end="$", unknown=None), ["$"], r"end must be .* got '\$', which is in X\[0\] at position 0"),
+    ],
+)
+def test_texts_hold_no_special_token(tokenizer: Tokenizer, texts: Any, text: str) -> None:
+    for fit in (tokenizer.fit, tokenizer.fit_transform):
+        with pytest.raises(ValueError, match=text):
+            fit(texts)
+        assert not hasattr(tokenizer, "vocabulary_")
+
+
+def test_special_tokens_met_later_are_unknown() -> None:
+    tokenizer = Tokenizer("char", padding="_", begin="^", end="$").fit(["ab"])
+    assert lists(tokenizer.transform(["a_b^$"])) == [[2, 4, 1, 5, 1, 1, 3]]
+    strict = Tokenizer("char", padding="_", unknown=None).fit(["ab"])
+    with pytest.raises(ValueError, match=r"Token '_' at X\[0\], position 1, must be among the 2 tokens"):
+        strict.transform(["a_b"])
+
+
+def test_the_name_of_the_unknown_token_is_the_unknown_token() -> None:
+    """Corpora come with it."""
+    tokenizer = Tokenizer(None)
+    assert lists(tokenizer.fit_transform([["a", "<unk>"]])) == [[2, 1]]
+    assert lists(tokenizer.transform([["<unk>", "a", "b"]])) == [[1, 2, 1]]
+
+
+def test_a_fit_that_fails_leaves_the_vocabulary() -> None:
+    tokenizer = Tokenizer(unknown=None, min_frequency=2)
+    with pytest.raises(ValueError, match="because unknown=None"):
+        tokenizer.fit_transform(["a a b"])
+    assert not hasattr(tokenizer, "vocabulary_")
+    before = tokenizer.fit(["a a b"]).vocabulary_
+    with pytest.raises(ValueError, match="because unknown=None"):
+        tokenizer.fit_transform(["c c d"])
+    assert tokenizer.vocabulary_ is before
 
 
 def split_at_commas(text: str) -> list[str]:

@@ -14,7 +14,11 @@ from running import assert_same_bits
 from skrnn import RNNRegressor
 from skrnn.preprocessing import SlidingWindows, pad_sequences
 
-OPTIONS = list(itertools.product((1, 3), (0, 1, 2), (1, 2, 5), (0, 2)))
+OPTIONS = [
+    options
+    for options in itertools.product((1, 3), (0, 1, 2), (1, 2, 5), (0, 2))
+    if options[1] or not options[3]  # a gap to nothing is refused
+]
 
 
 def naive(series: list[Any], window: int, horizon: int, stride: int, gap: int) -> list[tuple[Any, Any, int, int]]:
@@ -124,11 +128,23 @@ def test_parameters_are_scikit_learn_s() -> None:
         ({"window": 3, "target": 2}, np.zeros((9, 2)), "target must name a feature, a number below 2: got 2"),
         ({"window": 3, "target": "a"}, np.zeros((9, 2)), "target must name a feature, a number below 2: got 'a'"),
         ({"window": 3, "target": []}, np.zeros((9, 2)), "target must name at least one feature"),
+        ({"window": 3, "target": True}, np.zeros((9, 2)), "The 'target' parameter"),
+        ({"window": 3, "target": [True]}, np.zeros((9, 2)), "target must name a feature, .* got True"),
+        ({"window": 3, "horizon": 0, "gap": 4}, np.zeros(9), "gap must be 0 with horizon=0, .* got 4"),
+        ({"window": 3, "horizon": 0, "target": 0}, np.zeros(9), "target must be None with horizon=0, .* got 0"),
     ],
 )
 def test_bad_input(options: dict[str, Any], series: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         SlidingWindows(**options).cut(series)
+
+
+def test_a_column_may_have_any_name() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"column_names": range(5), "b": range(5, 10)})
+    y = SlidingWindows(2, target="b").cut(frame).y
+    assert y is not None
+    assert y.tolist() == [7, 8, 9]
 
 
 def test_frames_of_other_columns() -> None:

@@ -6,15 +6,13 @@
 //      products with epilogues, but two: the products, whose sums go to where the slots are kept, and then row by row
 //      the cell's own `forward` over all units.
 //   b. The products are those of sequence.h, on the same panels: the bits of a sum are the same where nothing
-//   normalises. c. Backward, the product with U still has the cell's `backward` as its epilogue; what is left for a
-//   second pass is
+//      normalises.
+//   c. Backward, the product with U still has the cell's `backward` as its epilogue; what is left for a second pass is
 //      the way back through the normalisation.
 //   d. Threads share rows. What is random is a function of a key, the row and the step (random.h), and is drawn again
-//   on
-//      the way back instead of being kept.
+//      on the way back instead of being kept.
 //   e. Gradients of the gains are sums over rows and steps: each row has its own sums over its steps, and the caller
-//   adds
-//      them up in the order of the rows.
+//      adds them up in the order of the rows.
 // Equations: docs/derivations/regularization.md.
 #pragma once
 
@@ -50,12 +48,6 @@ SKRNN_INLINE T sum_of(const vec<T> (&sums)[slots]) {
     return lanes[0];
 }
 
-template <class T>
-SKRNN_INLINE T square_root(T x) {
-    return sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(x)))
-                          : static_cast<T>(__builtin_sqrt(static_cast<double>(x)));
-}
-
 /// Shifts and scales the sums to mean 0 and variance 1; returns the scale.
 template <int slots, class T>
 SKRNN_INLINE T normalize(T* sums, index_t padded, index_t size) {
@@ -72,7 +64,7 @@ SKRNN_INLINE T normalize(T* sums, index_t padded, index_t size) {
             squares[q] = fma(shifted, shifted, squares[q]);
             store<T>(at, shifted);
         }
-    const T scale = T(1) / square_root(sum_of<T, slots>(squares) / n + static_cast<T>(norm_epsilon));  // [NORM.F2]
+    const T scale = T(1) / root(sum_of<T, slots>(squares) / n + static_cast<T>(norm_epsilon));  // [NORM.F2]
     for (index_t unit = 0; unit < padded; unit += W)
         for (int q = 0; q < slots; ++q) {
             T* const at = sums + q * padded + unit;

@@ -74,6 +74,15 @@ SKRNN_INLINE void store(T* p, vec<T> v) {
     std::memcpy(p, &v, sizeof v);
 }
 
+/// The square root of one element.
+template <class T>
+SKRNN_INLINE T root(T x) {
+    if constexpr (sizeof(T) == 4)
+        return __builtin_sqrtf(x);
+    else
+        return __builtin_sqrt(x);
+}
+
 /// The first n < width elements; the other lanes are zero and their memory is not touched.
 template <class T>
 SKRNN_INLINE vec<T> load_first(const T* p, index_t n) {

@@ -36,14 +36,6 @@ SKRNN_INLINE void for_each_parameter(const SolverArgs<T>& args, const T* params,
     for (index_t i = args.decay_size; i < args.size; ++i) f(i, grads[i] * scale);
 }
 
-template <class T>
-SKRNN_INLINE T root(T x) {
-    if constexpr (sizeof(T) == 4)
-        return __builtin_sqrtf(x);
-    else
-        return __builtin_sqrt(x);
-}
-
 /// Sutskever et al. 2013, in the form without dampening: v = momentum * v + g; Nesterov looks one step ahead.
 template <class T>
 void sgd(const SolverArgs<T>& args) {

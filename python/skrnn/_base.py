@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._callbacks import CallbackSupportMixin, run_with_callbacks
 from skrnn._doc_link import DocLinkMixin
+from skrnn._fitting import all_or_nothing
 from skrnn._params import Booleans, Callbacks, Choices, Constraint, Dtypes, Instances, Integers, Reals, check_parameters
+from skrnn._random import generator
 from skrnn._sequences import Sequences, check_sequences, check_tokens
 from skrnn._training import EpochHooks, Examples, Progress, Settings, train
 from skrnn._warnings import warn
@@ -710,24 +710,6 @@ class _Hooks(EpochHooks):
             estimator=self._estimator, reconstruction_attributes=self._attributes, **self._data
         )
         return bool(stop)
-
-
-@contextmanager
-def all_or_nothing(estimator: RecurrentEstimator) -> Iterator[None]:
-    """Put all attributes back when a fit fails, so that none is left from a model that never was."""
-    before = estimator.__dict__.copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before
-        raise
-
-
-def generator(random_state: Any) -> np.random.Generator:
-    """Return the generator that a ``random_state`` stands for; None is NumPy's global state, as in scikit-learn."""
-    if random_state is None or isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(check_random_state(random_state).randint(2**31, size=4))
-    return np.random.default_rng(random_state)
 
 
 def _scale(sequences: Sequences) -> tuple[Array, Array]:

@@ -62,6 +62,7 @@ class Context:
 
     def _call(self, hook: str, estimator: Any, options: dict[str, Any]) -> bool:
         stop = False
+        known: dict[str, Any] = {}  # what one callback has asked for is not made again for the next
         for callback in self._callbacks:
             method = getattr(callback, hook)
             parameters = inspect.signature(method).parameters.values()
@@ -71,18 +72,25 @@ class Context:
                 raise TypeError(
                     f"Hook {hook} of the callback {type(callback).__name__} has unknown parameters: {unknown}"
                 )
-            given = {name: options.get(name) for name in names}
-            if "fitted_estimator" in names:
-                given["fitted_estimator"] = _fitted_copy(estimator, options.get("reconstruction_attributes"))
-            stop |= bool(method(estimator, self, **given))
+            for name in names - known.keys():
+                if name == "fitted_estimator":
+                    known[name] = _fitted_copy(estimator, options.get("reconstruction_attributes"))
+                else:
+                    known[name] = _evaluate(options.get(name))
+            stop |= bool(method(estimator, self, **{name: known[name] for name in names}))
         return stop
 
 
+def _evaluate(option: Any) -> Any:
+    return option() if callable(option) else option
+
+
 def _fitted_copy(estimator: Any, attributes: Any) -> Any:
+    attributes = _evaluate(attributes)
     if attributes is None:
         return None
     copied = copy.copy(estimator)
-    for name, value in (attributes() if callable(attributes) else attributes).items():
+    for name, value in attributes.items():
         setattr(copied, name, value)
     return copied
 
@@ -118,7 +126,7 @@ class _CallbackSupportMixin:
         self._skl_callbacks_to_teardown: list[Any] = []
         for callback in callbacks:
             self._skl_callbacks_to_teardown.append(callback)
-            callback.setup(self, context)
+            callback.setup(estimator=self, context=context)
         return context
 
 
@@ -131,8 +139,16 @@ def _with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(estimator, *args, **kwargs)
         finally:
             context = estimator.__dict__.pop("_callback_fit_ctx", None)
+            errors = []
             for callback in estimator.__dict__.pop("_skl_callbacks_to_teardown", ()):
-                callback.teardown(estimator, context)
+                try:
+                    callback.teardown(estimator=estimator, context=context)
+                except Exception as error:
+                    errors.append(error)
+            if len(errors) == 1:
+                raise errors[0]
+            if errors:
+                raise ExceptionGroup("The teardown of several callbacks failed", errors)
 
     return managed
 

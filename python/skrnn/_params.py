@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from skrnn._callbacks import is_callback
-from skrnn.nn._checks import check_dtype
+from skrnn.nn._checks import check_dtype, is_integer, is_number
 
 
 class Constraint(Protocol):
@@ -29,9 +29,7 @@ class Integers:
 
     def accepts(self, value: Any) -> bool:
         """Whether ``value`` is in the set."""
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-            return False
-        return bool(value >= self.low)
+        return is_integer(value) and bool(value >= self.low)
 
     def __str__(self) -> str:
         return f"an int in the range [{self.low}, inf)"
@@ -48,7 +46,7 @@ class Reals:
 
     def accepts(self, value: Any) -> bool:
         """Whether ``value`` is in the set."""
-        if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        if not is_number(value):
             return False
         above = value >= self.low if self.closed_low else value > self.low
         below = value <= self.high if self.closed_high else value < self.high

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 Array = NDArray[Any]
@@ -69,15 +68,24 @@ class Sequences:
 
     def largest(self) -> Any:
         """Return the largest number in them."""
-        return self.sample(len(self)).max()
+        parts = (slice(row, row + 1000) for row in range(0, len(self), 1000))
+        return max(self._steps_of(rows).max() for rows in parts)
 
     def sample(self, n_rows: int) -> Array:
         """Return the time steps (S, F) of up to so many sequences, spread over all of them."""
-        rows = np.linspace(0, len(self) - 1, min(n_rows, len(self))).astype(np.int64)
-        x, lengths = self.batch(rows)
-        if lengths is None:
-            return x.reshape(-1, self.n_features)
-        return x[np.arange(x.shape[1]) < lengths[:, np.newaxis]]
+        if n_rows >= len(self):
+            return self._steps_of(slice(None))
+        return self._steps_of(np.linspace(0, len(self) - 1, n_rows).astype(np.int64))
+
+    def _steps_of(self, rows: Rows) -> Array:
+        """Return the time steps (S, F) of the sequences ``rows``: no more, however long one of them is."""
+        if self._starts is None or self._lengths is None:
+            return self._steps[rows].reshape(-1, self.n_features)
+        starts, lengths = self._starts[rows], self._lengths[rows]
+        ends = lengths.cumsum()
+        places = np.arange(ends[-1])
+        places += np.repeat(starts - (ends - lengths), lengths)
+        return self._steps[places]
 
     def chunks(self, n_hidden: int) -> Iterator[slice]:
         """Cut the rows into parts that, with ``n_hidden`` numbers a step, fit into little memory.
@@ -139,13 +147,13 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     _refuse_odd_arrays(X, "X")
     if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
         X = list(X)  # an array or series that holds sequences
-    if isinstance(X, (list, tuple)) and not (reset and _is_nested_table(X)):
+    if isinstance(X, (list, tuple)) and not (reset and is_nested_table(X)):
         sequences, names = _from_list(estimator, X, dtype)
     elif isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) < 3:
         return _from_table(estimator, X, dtype, reset=reset)
     else:
         sequences, names = _from_grid(estimator, X, dtype), None
-    _check_features(estimator, sequences.n_features, names, reset=reset)
+    check_features(estimator, sequences.n_features, names, reset=reset)
     if reset:
         estimator._fitted_on_table = False
     return sequences
@@ -237,7 +245,7 @@ def check_tokens(
         )
     if reset:
         estimator._fitted_on_table = False
-    _check_features(estimator, 1, None, reset=reset)
+    check_features(estimator, 1, None, reset=reset)
     if (lengths == lengths[0]).all():
         return Sequences(steps.reshape(len(arrays), -1, 1))
     return Sequences(steps, starts=ends - lengths, lengths=lengths)
@@ -283,20 +291,27 @@ def _refuse_odd_arrays(value: Any, where: str) -> None:
         raise TypeError(f"{where} is not of numbers: it holds {what} (dtype {value.dtype}).")
 
 
-def _is_nested_table(X: Sequence[Any]) -> bool:
-    """Whether ``X`` holds lists of numbers, all of one length: a table to scikit-learn.
+def refuse_sparse(item: Any, where: str) -> None:
+    """Refuse sparse matrices, of SciPy or of another library."""
+    if hasattr(item, "toarray"):
+        raise TypeError(f"Sparse data was passed in {where}, but dense data is required: use its toarray().")
+
+
+def is_nested_table(X: Any) -> bool:
+    """Whether ``X`` is a list of lists of numbers, all of one length: a table to scikit-learn.
 
     To the network such lists are the same univariate sequences either way; what depends on it is
     ``n_features_in_``, and that arrays of this width, and of no other, may follow.
     """
     return (
-        all(
+        isinstance(X, (list, tuple))
+        and len(X) > 0
+        and all(
             isinstance(item, (list, tuple))
             and len(item) == len(X[0]) > 0
             and isinstance(item[0], (bool, int, float, np.generic))
             for item in X
         )
-        and len(X) > 0
     )
 
 
@@ -364,7 +379,7 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
     name = type(estimator).__name__
     if not X:
         raise ValueError(f"Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required by {name}.")
-    names = _column_names(X[0])
+    names = feature_names_of(X[0])
     items: list[Array] = []
     for sample, item in enumerate(X):
         # Most are what they should be, and there may be many of them.
@@ -381,7 +396,7 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
                 f"X[{sample}] has {array.shape[1]} features, but X[0] has {items[0].shape[1]}: all "
                 "sequences must have the same number of features."
             )
-        if names is not None and not _same(names, _column_names(item)):
+        if names is not None and not _same(names, feature_names_of(item)):
             raise ValueError(f"X[{sample}] has other column names than X[0].")
         items.append(array)
 
@@ -402,8 +417,7 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
 def _as_steps(item: Any, sample: int) -> Array:
     """Return one sequence as numbers (n_timesteps, n_features)."""
     _refuse_odd_arrays(item, f"X[{sample}]")
-    if issparse(item):
-        raise TypeError(f"Sparse data was passed in X[{sample}], but dense data is required: use its toarray().")
+    refuse_sparse(item, f"X[{sample}]")
     try:
         array = np.asarray(item)
         _refuse_odd_arrays(array, f"X[{sample}]")
@@ -441,20 +455,32 @@ def _raise_not_finite(values: Array, sample: int, step: int) -> None:
     )
 
 
-def _column_names(item: Any) -> Array | None:
-    """Return the names of a data frame's columns when all are strings, like scikit-learn."""
+def columns_of(item: Any) -> list[Any] | None:
+    """Return the names of a data frame's columns, or None for what is no data frame."""
     columns = getattr(item, "columns", None)
+    if isinstance(columns, list):  # pyarrow's are the columns themselves
+        columns = getattr(item, "column_names", columns)
+    return None if columns is None else list(columns)
+
+
+def feature_names_of(item: Any) -> Array | None:
+    """Return the names of a data frame's columns when all are strings, like scikit-learn."""
+    columns = columns_of(item)
     if columns is None or not all(isinstance(column, str) for column in columns):
         return None
-    return np.asarray(list(columns), dtype=object)
+    return np.asarray(columns, dtype=object)
 
 
 def _same(names: Array, others: Array | None) -> bool:
     return others is not None and np.array_equal(names, others)
 
 
-def _check_features(estimator: Any, n_features: int, names: Array | None, *, reset: bool) -> None:
-    """Set or compare the number of features of a time step, and their names."""
+def check_features(estimator: Any, n_features: int, names: Array | None, *, reset: bool, stacklevel: int = 5) -> None:
+    """Set or compare the number of features of a time step, and their names.
+
+    scikit-learn's own function for this reads only the data frames that it knows, which depends on its version and
+    on theirs.
+    """
     name = type(estimator).__name__
     if reset:
         estimator.n_features_in_ = n_features
@@ -477,11 +503,11 @@ def _check_features(estimator: Any, n_features: int, names: Array | None, *, res
         warnings.warn(
             f"X does not have valid feature names, but {name} was fitted with feature names",
             UserWarning,
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
     if names is not None and fitted_names is None:
         warnings.warn(
             f"X has feature names, but {name} was fitted without feature names",
             UserWarning,
-            stacklevel=5,
+            stacklevel=stacklevel,
         )

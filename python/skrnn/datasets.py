@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrnn._base import generator
-from skrnn.nn._checks import check_choice, check_size
+from skrnn._random import generator
+from skrnn.nn._checks import check_bool, check_choice, check_size, is_number
 
 Array = NDArray[Any]
 RandomState = int | np.random.RandomState | np.random.Generator | None
@@ -155,7 +155,7 @@ def make_copy_memory(
     n_samples, delay = check_size("n_samples", n_samples), check_size("delay", delay)
     n_symbols, n_recall = check_size("n_symbols", n_symbols, low=2), check_size("n_recall", n_recall)
     check_choice("target", target, ("steps", "first", "all"))
-    one_hot = _check_bool("one_hot", one_hot)
+    one_hot = check_bool("one_hot", one_hot)
     blank, delimiter = n_symbols, n_symbols + 1
     symbols = generator(random_state).integers(n_symbols, size=(n_samples, n_recall))
 
@@ -233,7 +233,7 @@ def make_sine(
     period, noise = _check_number("period", period), _check_number("noise", noise)
     if period == 0.0:
         raise ValueError("period must be greater than zero, got 0.0")
-    independent = _check_bool("independent", independent)
+    independent = check_bool("independent", independent)
     rng = generator(random_state)
     n_steps = n_timesteps + horizon
     if independent:
@@ -249,14 +249,8 @@ def make_sine(
 
 def _check_number(name: str, value: Any) -> float:
     """Return ``value`` as a ``float`` when it is a finite number from zero on."""
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not 0.0 <= value < np.inf:
         raise ValueError(f"{name} must be in the range [0, inf), got {value}")
     return float(value)
-
-
-def _check_bool(name: str, value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
-    return bool(value)

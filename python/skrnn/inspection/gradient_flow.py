@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from skrnn._base import generator
+from skrnn._random import generator
 from skrnn.inspection._plotting import axes_for
 from skrnn.inspection._problem import DTYPE, Problem, problem_of_estimator, recurrent_in_float64
 from skrnn.nn import FrozenRecurrent, Recurrent
-from skrnn.nn._checks import check_choice
+from skrnn.nn._checks import check_choice, is_number
 
 Array = NDArray[Any]
 
@@ -254,6 +254,13 @@ class GradientFlowDisplay:
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If there is no such ``layer``, or ``samples`` or ``align`` is not as documented.
+        ImportError
+            If matplotlib is not installed.
         """
         check_choice("samples", samples, ("mean", "each"))
         check_choice("align", align, ("start", "end"))
@@ -337,7 +344,7 @@ def _align_to_end(norms: Array) -> Array:
 def _check_max_grad_norm(value: Any) -> float | None:
     if value is None:
         return None
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"max_grad_norm must be a number or None, got {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"max_grad_norm must be greater than zero, got {value}")

@@ -143,6 +143,13 @@ class LossCurveDisplay:
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If a curve has not one dimension.
+        ImportError
+            If matplotlib is not installed.
         """
         training = _check_curve("loss_curve", self.loss_curve)
         validation = None

@@ -13,6 +13,7 @@ from skrnn.nn.initializers import glorot_uniform, orthogonal
 from skrnn.nn.losses import (
     absolute_error,
     binary_cross_entropy,
+    get_loss,
     huber,
     log_softmax,
     poisson,
@@ -68,6 +69,7 @@ __all__ = [
     "Trainer",
     "absolute_error",
     "binary_cross_entropy",
+    "get_loss",
     "glorot_uniform",
     "gradient_flow",
     "huber",

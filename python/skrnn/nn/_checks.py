@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+def is_integer(value: Any) -> TypeGuard[int | np.integer[Any]]:
+    """Whether ``value`` is an integer, Python's or NumPy's; a bool is none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is an integer or a float, Python's or NumPy's; a bool is neither."""
+    return is_integer(value) or isinstance(value, (float, np.floating))
+
+
 def check_size(name: str, value: Any, *, low: int = 1) -> int:
     """Return ``value`` as an ``int`` when it is an integer from ``low`` on."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+    if not is_integer(value):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
     if value < low:
         raise ValueError(f"{name} must be {'greater than zero' if low == 1 else f'at least {low}'}, got {value}")
@@ -21,7 +31,7 @@ def check_size(name: str, value: Any, *, low: int = 1) -> int:
 
 def check_rate(name: str, value: Any) -> float:
     """Return ``value`` as a ``float`` when it is a number in [0, 1)."""
-    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not 0.0 <= value < 1.0:
         raise ValueError(f"{name} must be in the range [0, 1), got {value}")

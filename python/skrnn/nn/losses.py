@@ -25,17 +25,36 @@ LOSSES: dict[str, Callable[..., float]] = {
 }
 
 
-def get_loss(name: str, **options: Any) -> Loss:
-    """Return the loss of this name, without checks of its arguments but the core's.
+def get_loss(loss: str, **options: Any) -> Loss:
+    """Return the loss of this name in the form that :class:`skrnn.nn.Trainer` calls.
 
-    ``options`` are what some losses need besides: ``delta`` (a float) of "huber", ``quantiles`` (K,), of the dtype
-    of the predictions, of "quantile".
+    Parameters
+    ----------
+    loss : str
+        "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error", "huber", "quantile" or
+        "poisson": the losses that are functions of ``skrnn.nn`` as well.
+    **options
+        What some losses need besides: ``delta``, a float, of "huber"; ``quantiles``, an array (K,) of the dtype of the
+        predictions, of "quantile".
+
+    Returns
+    -------
+    callable
+        ``loss(prediction, target, weight, d_prediction)`` returns the sum over rows, and writes its gradient into
+        ``d_prediction`` unless that is None. It checks no more of its arguments than the core does.
+
+    Raises
+    ------
+    ValueError
+        If there is no such loss.
+    TypeError
+        If ``options`` are not those of the loss.
     """
-    loss = LOSSES[check_choice("loss", name, tuple(LOSSES))]
-    needed = {"huber": {"delta"}, "quantile": {"quantiles"}}.get(name, set())
+    function = LOSSES[check_choice("loss", loss, tuple(LOSSES))]
+    needed = {"huber": {"delta"}, "quantile": {"quantiles"}}.get(loss, set())
     if options.keys() != needed:
-        raise TypeError(f"loss {name!r} takes the options {sorted(needed)}, got {sorted(options)}")
-    return functools.partial(loss, **options) if options else loss
+        raise TypeError(f"loss {loss!r} takes the options {sorted(needed)}, got {sorted(options)}")
+    return functools.partial(function, **options) if options else function
 
 
 def softmax_cross_entropy(logits: Array, target: Any, weight: Array | None = None) -> tuple[float, Array]:

@@ -92,6 +92,8 @@ class Solver:
         ------
         TypeError, ValueError
             If the gradients are anything else, or of other weights.
+        RuntimeError
+            If the layer was joined with others after the solver was made.
         """
         if self.parameters.abandoned:
             raise RuntimeError(
@@ -282,7 +284,23 @@ class NAdam(Solver):
         return self._beta_1 * (1.0 - 0.5 * math.pow(0.96, step * self._momentum_decay))
 
     def step(self, gradients: Parameters) -> float:
-        """Move the parameters once, as :meth:`Solver.step`."""
+        """Move the parameters once.
+
+        Parameters
+        ----------
+        gradients : Parameters
+            As for :meth:`Solver.step`.
+
+        Returns
+        -------
+        float
+            As that does.
+
+        Raises
+        ------
+        TypeError, ValueError, RuntimeError
+            As that does.
+        """
         mu, mu_next = self._mu(self.n_steps + 1), self._mu(self.n_steps + 2)
         product = self._mu_product * mu
         self._options.update(mu=mu, mu_next=mu_next, mu_product=product)
@@ -292,11 +310,28 @@ class NAdam(Solver):
         return norm
 
     def state(self) -> dict[str, Any]:
-        """Return what the solver remembers, as :meth:`Solver.state`, and the product of all momenta."""
+        """Return what the solver remembers of its steps.
+
+        Returns
+        -------
+        dict
+            As of :meth:`Solver.state`, and ``mu_product``, the product of all momenta.
+        """
         return {**super().state(), "mu_product": self._mu_product}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on where another solver has left off, as :meth:`Solver.load_state`."""
+        """Go on where another solver of the same kind has left off.
+
+        Parameters
+        ----------
+        state : mapping
+            As for :meth:`Solver.load_state`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As there, and if ``mu_product`` is no float in the range [0, 1]; nothing is changed then.
+        """
         product = state.get("mu_product", math.nan)  # its absence is for Solver to report
         if "mu_product" in state and not (isinstance(product, float) and 0.0 <= product <= 1.0):
             raise ValueError(f"state['mu_product'] must be a float in the range [0, 1], got {product!r}")

@@ -31,16 +31,20 @@ class Trainer:
     network : Network
         What to train, in place: a :class:`~skrnn.nn.SequenceNetwork`, for example.
     loss : str or callable
-        What to make small: the name of a loss in :mod:`skrnn.nn.losses` that has no options, or a function
-        ``loss(prediction, target, weight, d_prediction)`` that returns the sum over rows and writes the
-        gradient; ``skrnn.nn.losses.get_loss`` makes one of those that have.
+        What to make small: "softmax_cross_entropy", "binary_cross_entropy", "squared_error", "absolute_error",
+        "poisson", or a function ``loss(prediction, target, weight, d_prediction)`` that returns the sum over rows
+        and writes the gradient into ``d_prediction``, which may be None. :func:`skrnn.nn.get_loss` makes such
+        functions of the losses with options, ``get_loss("huber", delta=1.0)``. What ``skrnn.nn`` has by the
+        losses' names, :func:`skrnn.nn.huber` and so on, are functions of another form.
     solver : Solver
         How to move; made for ``network.parameters``.
 
     Raises
     ------
     ValueError
-        If the solver moves other weights.
+        If the solver moves other weights, or ``loss`` is no name of a loss.
+    TypeError
+        If it is the name of one with options.
 
     Attributes
     ----------
@@ -109,6 +113,11 @@ class Trainer:
         ----------
         x, lengths, target, weight
             As for :meth:`step`.
+
+        Returns
+        -------
+        float
+            The mean, as of :meth:`step`; it may be infinite or NaN.
         """
         output = self._pass.run(x, lengths)
         return self._mean_loss(output, *self._pass.targets(x, lengths, target, weight), None)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
+from skrnn._sequences import refuse_sparse
 from skrnn.preprocessing._narwhals import import_narwhals
 
 Array = NDArray[Any]
@@ -176,26 +176,11 @@ def as_list(X: Any) -> Any:
     return list(X) if isinstance(X, tuple) or is_objects else X
 
 
-def is_nested_table(X: Any) -> bool:
-    """Whether ``X`` is a list of lists of numbers, all of one length, which is a table to scikit-learn."""
-    return (
-        isinstance(X, list)
-        and len(X) > 0
-        and all(
-            isinstance(item, (list, tuple))
-            and len(item) == len(X[0]) > 0
-            and isinstance(item[0], (bool, int, float, np.generic))
-            for item in X
-        )
-    )
-
-
 def as_sequence(item: Any, name: str) -> Array:
     """Return one sequence as an array (n_timesteps, n_features) or (n_timesteps,), whatever it holds."""
     if isinstance(item, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: expected one without a mask. Fill in or cut off what is masked.")
-    if issparse(item):
-        raise TypeError(f"Sparse data was passed in {name}, but dense data is required: use its toarray().")
+    refuse_sparse(item, name)
     if isinstance(item, (str, bytes, dict)):
         raise TypeError(f"{name} must be a sequence of time steps, got {_kind(item)}: {item!r}.")
     try:

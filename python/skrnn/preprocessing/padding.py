@@ -96,6 +96,11 @@ def unpad_sequences(X: Any, *, value: Any = None) -> list[Array]:
     sequences : list of arrays (T_i, F) or (T_i,)
         Copies, of the dtype of ``X``. A row that is all padding gives a sequence of no steps.
 
+    Raises
+    ------
+    ValueError
+        If ``X`` has another number of dimensions, or if ``value`` is None and ``X`` neither of floats nor of integers.
+
     See Also
     --------
     pad_sequences : The inverse.

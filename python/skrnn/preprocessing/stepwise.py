@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sized
 from typing import Any
 
@@ -16,7 +17,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skrnn._doc_link import DocLinkMixin
-from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps, as_list, is_nested_table
+from skrnn._fitting import all_or_nothing
+from skrnn._sequences import check_features, feature_names_of, is_nested_table
+from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps, as_list
 
 Array = NDArray[Any]
 
@@ -149,10 +152,11 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         TypeError, ValueError
             If the transformer is none, if ``X`` is in no form that the notes name, or from the transformer.
         """
-        steps, inner = self._begin_fit(X)
-        inner.fit(steps.table, self._steps_of_y(y, steps), **self._params_for("fit", params, steps))
-        self.transformer_ = inner
-        self.n_features_out_ = _as_array(inner.transform(steps.table[:1]), 1).shape[1]
+        with all_or_nothing(self):
+            steps, inner = self._begin_fit(X)
+            inner.fit(steps.table, self._steps_of_y(y, steps), **self._params_for("fit", params, steps))
+            self.transformer_ = inner
+            self.n_features_out_ = _as_array(inner.transform(steps.table[:1]), 1).shape[1]
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -171,17 +175,23 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         -------
         X_new : array or list of arrays
             In the form of ``X``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As by :meth:`fit`, or if the transformer returns no row for each time step.
         """
-        if not hasattr(self._inner, "fit_transform"):
-            return self.fit(X, y, **params).transform(X)
-        steps, inner = self._begin_fit(X)
-        out = inner.fit_transform(
-            steps.table, self._steps_of_y(y, steps), **self._params_for("fit_transform", params, steps)
-        )
-        values = _as_array(out, len(steps.table))
-        self.transformer_ = inner
-        self.n_features_out_ = values.shape[1]
-        return steps.restore(values)
+        with all_or_nothing(self):
+            if not hasattr(self._inner, "fit_transform"):
+                return self.fit(X, y, **params).transform(X)
+            steps, inner = self._begin_fit(X)
+            out = inner.fit_transform(
+                steps.table, self._steps_of_y(y, steps), **self._params_for("fit_transform", params, steps)
+            )
+            values = _as_array(out, len(steps.table))
+            self.transformer_ = inner
+            self.n_features_out_ = values.shape[1]
+            return steps.restore(values)
 
     @available_if(_inner_has("partial_fit"))  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Stepwise:
@@ -199,14 +209,21 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         Returns
         -------
         self : Stepwise
+
+        Raises
+        ------
+        TypeError, ValueError
+            As by :meth:`fit`, or if the time steps have other features than those seen before.
         """
-        if hasattr(self, "transformer_"):
-            steps, inner = self._read(X, reset=False), self.transformer_
-        else:
-            steps, inner = self._begin_fit(X)
-        inner.partial_fit(steps.table, self._steps_of_y(y, steps), **self._params_for("partial_fit", params, steps))
-        self.transformer_ = inner
-        self.n_features_out_ = _as_array(inner.transform(steps.table[:1]), 1).shape[1]
+        with all_or_nothing(self):
+            if hasattr(self, "transformer_"):
+                # of a copy, since a transformer that fails may have changed by then
+                steps, inner = self._read(X, reset=False), copy.deepcopy(self.transformer_)
+            else:
+                steps, inner = self._begin_fit(X)
+            inner.partial_fit(steps.table, self._steps_of_y(y, steps), **self._params_for("partial_fit", params, steps))
+            self.transformer_ = inner
+            self.n_features_out_ = _as_array(inner.transform(steps.table[:1]), 1).shape[1]
         return self
 
     def transform(self, X: Any) -> Any:
@@ -221,6 +238,14 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         -------
         X_new : array or list of arrays
             In the form of ``X``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If ``X`` is in no form that the notes name, if its time steps have other features than those in ``fit``, or
+            from the transformer.
         """
         check_is_fitted(self)
         steps = self._read(X, reset=False)
@@ -239,6 +264,14 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         -------
         X_original : array or list of arrays
             In the form of ``X``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If ``X`` is in no form that the notes name, if its time steps have not ``n_features_out_`` features, or from
+            the transformer.
         """
         check_is_fitted(self)
         X = as_list(X)
@@ -268,6 +301,13 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         names : array of str
             The transformer's names of its features. Fitted on a table (n, T) and returning such, the names of its
             columns.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If ``input_features`` are not the names in ``feature_names_in_``, or not as many as there are features.
         """
         check_is_fitted(self)
         if not self._fitted_on_table:
@@ -311,7 +351,7 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
             return TableSteps(X)
         steps = _read_sequences(X, name)
         if reset or not self._fitted_on_table:
-            validate_data(self, steps.table, skip_check_array=True, reset=reset)
+            check_features(self, steps.table.shape[1], feature_names_of(steps.table), reset=reset, stacklevel=4)
         elif steps.table.shape[1] != 1:  # the columns of the table were time steps of univariate series
             raise ValueError(f"X has {steps.table.shape[1]} features, but {name} is expecting 1 features as input.")
         if reset:

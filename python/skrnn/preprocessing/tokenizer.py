@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._doc_link import DocLinkMixin
+from skrnn._fitting import all_or_nothing
 from skrnn._params import Booleans, Choices, Constraint, Instances, Integers, check_parameters
 
 Array = NDArray[Any]
@@ -39,9 +40,10 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         At most so many entries has the vocabulary, those of the special tokens included: the rarest are left out. None
         sets no limit.
     unknown : str or None, default="<unk>"
-        Name of the special token that stands for every token that is not in the vocabulary. With None they are errors.
+        Name of the special token that stands for every token that is not in the vocabulary, and for itself where a text
+        holds it. With None they are errors.
     padding : str, default="<pad>"
-        Name of the special token that pads sequences. No text contains it.
+        Name of the special token that pads sequences.
     begin, end : str or None, default=None
         Names of special tokens put before and after every text; None puts none.
 
@@ -62,6 +64,9 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
 
     A network learns nothing of the unknown token unless it meets it in training: a ``min_frequency`` of 2 or more, or
     ``max_size``, sees to that.
+
+    The names of ``padding``, ``begin`` and ``end`` are no tokens of texts. Where one is met, ``fit`` asks for another
+    name; to ``transform`` it is a token like any that is not in the vocabulary.
 
     A text without tokens is a sequence of no steps, which estimators refuse; with ``end`` there is none such.
 
@@ -133,7 +138,7 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         Raises
         ------
         TypeError, ValueError
-            If a parameter or ``X`` is none such.
+            If a parameter or ``X`` is none such, or if a text holds the name of ``padding``, ``begin`` or ``end``.
         """
         self._learn(self._tokenise(X))
         return self
@@ -152,10 +157,16 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         -------
         sequences : list of int64 arrays (T_i,)
             One for each text.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As by :meth:`fit` and :meth:`transform`.
         """
-        texts = self._tokenise(X)
-        self._learn(texts)
-        return self._encode(texts)
+        with all_or_nothing(self):
+            texts = self._tokenise(X)
+            self._learn(texts)
+            return self._encode(texts)
 
     def transform(self, X: Any) -> list[Array]:
         """Return the integers of every text.
@@ -172,8 +183,10 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
 
         Raises
         ------
-        ValueError
-            If a token is not in the vocabulary and ``unknown`` is None.
+        NotFittedError
+            Before ``fit``.
+        TypeError, ValueError
+            If ``X`` is none such, or if a token is not in the vocabulary and ``unknown`` is None.
         """
         check_is_fitted(self)
         return self._encode(self._tokenise(X))
@@ -194,6 +207,8 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
 
         Raises
         ------
+        NotFittedError
+            Before ``fit``.
         ValueError
             If a number is no integer of the vocabulary.
         """
@@ -235,6 +250,11 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
     def _special(self) -> list[str]:
         """Names of the special tokens, in the order of their integers."""
         return [name for name in (self.padding, self.unknown, self.begin, self.end) if name is not None]
+
+    def _marks(self) -> dict[str, str]:
+        """Which parameter has given each name that no text may hold."""
+        marks = {"padding": self.padding, "begin": self.begin, "end": self.end}
+        return {name: parameter for parameter, name in marks.items() if name is not None}
 
     def _tokenise(self, X: Any) -> list[Sequence[str]]:
         """Check parameters and texts, and cut those."""
@@ -278,8 +298,15 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
             counts.update(text)
         if not counts:
             raise ValueError(f"X must hold at least one token, got {len(texts)} text(s) without any.")
-        for name in special:
-            counts.pop(name, None)
+        for name, parameter in self._marks().items():
+            if name in counts:
+                k = next(k for k, text in enumerate(texts) if name in text)
+                raise ValueError(
+                    f"{parameter} must be a token that no text holds, got {name!r}, which is in X[{k}] at position "
+                    f"{list(texts[k]).index(name)}: choose another name."
+                )
+        if self.unknown is not None:
+            counts.pop(self.unknown, None)
         ranked = sorted(
             (token for token, count in counts.items() if count >= self.min_frequency),
             key=lambda token: (-counts[token], token),
@@ -293,18 +320,20 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         self.vocabulary_ = {token: k for k, token in enumerate([*special, *ranked])}
 
     def _encode(self, texts: list[Sequence[str]]) -> list[Array]:
-        vocabulary = self.vocabulary_
+        vocabulary = dict(self.vocabulary_)
         before = [] if self.begin is None else [vocabulary[self.begin]]
         after = [] if self.end is None else [vocabulary[self.end]]
         unknown = -1 if self.unknown is None else vocabulary[self.unknown]
+        for name in self._marks():
+            vocabulary.pop(name, None)
         sequences = []
         for k, text in enumerate(texts):
             ids = np.array([*before, *(vocabulary.get(token, unknown) for token in text), *after], dtype=np.int64)
             if self.unknown is None and (ids < 0).any():
                 place = int(np.argmax(ids < 0)) - len(before)
                 raise ValueError(
-                    f"Token {text[place]!r} at X[{k}], position {place}, must be in the vocabulary of "
-                    f"{len(vocabulary)} tokens, because unknown=None."
+                    f"Token {text[place]!r} at X[{k}], position {place}, must be among the {len(vocabulary)} tokens "
+                    "that fit has learned, because unknown=None."
                 )
             sequences.append(ids)
         return sequences

@@ -11,7 +11,9 @@ from sklearn.base import BaseEstimator
 
 from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Constraint, Instances, Integers, check_parameters
-from skrnn.preprocessing._steps import as_list, as_sequence, check_alike, is_frame
+from skrnn._sequences import columns_of
+from skrnn.nn._checks import is_integer
+from skrnn.preprocessing._steps import as_list, as_sequence, check_alike
 from skrnn.preprocessing.padding import unpad_sequences
 
 Array = NDArray[Any]
@@ -51,7 +53,8 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
     window : int
         Steps in a window.
     horizon : int, default=1
-        Steps to predict. With 0 there are no targets, and windows reach to the end of the series.
+        Steps to predict. With 0 there are no targets, and windows reach to the end of the series; ``gap`` and
+        ``target`` then have nothing to say, and must be left at their defaults.
     stride : int, default=1
         Steps from the beginning of a window to that of the next.
     gap : int, default=0
@@ -170,6 +173,13 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
     def _read(self, series: Any) -> tuple[list[Array], list[Any] | None]:
         """Check the parameters; return every series as an array (T, F), and the names of columns if there are such."""
         check_parameters(self, self._constraints)
+        if not self.horizon:
+            for name, default in (("gap", 0), ("target", None)):
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name} must be {default} with horizon=0, where there is nothing to predict: got "
+                        f"{getattr(self, name)!r}."
+                    )
         series = as_list(series)
         if not isinstance(series, list):
             is_several = len(getattr(series, "shape", ())) == 3
@@ -179,11 +189,11 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
         items = [as_sequence(item, f"series[{k}]") for k, item in enumerate(series)]
         items = [item[:, np.newaxis] if item.ndim == 1 else item for item in items]
         check_alike(items, "series")
-        columns = _columns(series[0])
+        columns = columns_of(series[0])
         for k, item in enumerate(series):
-            if _columns(item) != columns:
+            if columns_of(item) != columns:
                 raise ValueError(
-                    f"series[{k}] has other columns than series[0]: expected {columns}, got {_columns(item)}."
+                    f"series[{k}] has other columns than series[0]: expected {columns}, got {columns_of(item)}."
                 )
         return items, columns
 
@@ -196,7 +206,7 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
         for target in wanted:
             if isinstance(target, str) and columns is not None and target in columns:
                 found.append(columns.index(target))
-            elif isinstance(target, (int, np.integer)) and -n_features <= target < n_features:
+            elif is_integer(target) and -n_features <= target < n_features:
                 found.append(int(target))
             else:
                 among = f"a number below {n_features}" + ("" if columns is None else f" or one of {columns}")
@@ -212,9 +222,3 @@ def _cut_each(items: list[Array], length: int, stride: int) -> Array:
     # A window is one piece of memory, and copied as such.
     flat = [np.lib.stride_tricks.sliding_window_view(item.reshape(-1), length * n_features) for item in items]
     return np.concatenate([view[:: stride * n_features] for view in flat]).reshape(-1, length, n_features)
-
-
-def _columns(item: Any) -> list[Any] | None:
-    if not is_frame(item):
-        return None
-    return list(getattr(item, "column_names", item.columns))
