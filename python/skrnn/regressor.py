@@ -65,7 +65,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         If given, ``X`` holds integer tokens, and each is replaced by a learned vector of so many
         features.
     num_embeddings : int or None, default=None
-        How many tokens there are: they are below it. None means one more than the largest in ``fit``.
+        How many tokens there are: they are below it. None means one more than the largest in ``fit``,
+        that of ``X_val`` included.
     padding_idx : int or None, default=None
         The token that stands for nothing: it is cut off the end of sequences, and elsewhere its
         vector is zero. None means that every token counts.

@@ -313,6 +313,9 @@ class EncoderPass:
         self._views, self._gradient_views = views, gradient_views
         self._groups = self._config.groups(views)
         self._gradient_groups = self._config.groups(gradient_views)
+        # Of the final states only the `h` of the top layer is wanted.
+        self._states_below: list[States] = [None] * (self._config.n_units - self._config.n_directions)
+        self._states_beside = (None,) * (self._config.n_states - 1)
         self._steps = StepsPass(network.recurrent, views, gradient_views, network.tbptt_steps, scratch)
         # What `record_features` leaves to `backward_features`.
         self._tape: StackTape
@@ -420,11 +423,8 @@ class EncoderPass:
 
     def _top_states(self, name: str, n_rows: int) -> tuple[Array, Sequence[States]]:
         """Return a place for the ``h`` that the top layer ends in, (D, N, H), and what the core wants of it by unit."""
-        config = self._config
-        h = self._scratch.empty(name, (config.n_directions, n_rows, config.hidden_size))
-        others = (None,) * (config.n_states - 1)
-        below: list[States] = [None] * (config.n_units - config.n_directions)
-        return h, below + [(direction, *others) for direction in h]
+        h = self._scratch.empty(name, (self._config.n_directions, n_rows, self._config.hidden_size))
+        return h, [*self._states_below, *[(direction, *self._states_beside) for direction in h]]
 
 
 def place_for_states(config: RecurrentConfig, scratch: Scratch, name: Hashable, n_rows: int) -> Sequence[States]:
