@@ -95,7 +95,7 @@ RUNS = (
     Run(ADDING, "lstm", "< 0.01", lambda mse: mse < 0.01, 2000, {"max_iter": 20}),
     Run(ADDING, "gru", "< 0.01", lambda mse: mse < 0.01, 2000, {"max_iter": 20}),
     Run(ADDING, "rnn", ">= 0.1", lambda mse: mse >= 0.1, 2000, {"max_iter": 20}),
-    Run(COPY, "lstm", "> 0.99", lambda right: right > 0.99, 4000, {"hidden_size": 128, "max_iter": 25}),
+    Run(COPY, "lstm", "> 0.99", lambda right: right > 0.99, 4000, {"hidden_size": 128, "max_iter": 35}),
 )
 
 
