@@ -14,12 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skrnn._doc_link import DocLinkMixin
 from skrnn._fitting import all_or_nothing
-from skrnn._sequences import check_features, feature_names_of, is_nested_table
-from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps, as_list
+from skrnn._sequences import as_list, check_features, feature_names_of, is_nested_table, read_table, refuse_masked
+from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps
 
 Array = NDArray[Any]
 
@@ -331,24 +331,13 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         """Read ``X``; set or compare the number and names of features."""
         name = type(self).__name__
         X = as_list(X)
-        if isinstance(X, np.ma.MaskedArray):
-            raise TypeError("X is a masked array: expected one without a mask. Fill in or cut off what is masked.")
+        refuse_masked(X, "X")
         if is_nested_table(X) and (reset or (self._fitted_on_table and len(X[0]) == self.n_features_in_)):
             X = np.asarray(X)
         if not isinstance(X, list) and not hasattr(X, "shape"):
             X = np.asarray(X)  # what can be turned into an array
         if not isinstance(X, list) and len(getattr(X, "shape", ())) < 3:
-            if not reset and not self._fitted_on_table and np.ndim(X) == 2:
-                raise ValueError(
-                    f"X has 2 dimensions, but {name} was fitted on sequences with {self.n_features_in_} feature(s) "
-                    f"at each time step: pass an array of shape (n_samples, n_timesteps, {self.n_features_in_}) or a "
-                    "list of sequences. For one sequence pass [X], for univariate series "
-                    "np.asarray(X)[:, :, np.newaxis]."
-                )
-            X = validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
-            if reset:
-                self._fitted_on_table = True
-            return TableSteps(X)
+            return TableSteps(read_table(self, X, None, reset=reset))
         steps = _read_sequences(X, name)
         if reset or not self._fitted_on_table:
             check_features(self, steps.table.shape[1], feature_names_of(steps.table), reset=reset, stacklevel=4)
