@@ -19,11 +19,14 @@ from sklearn.utils.validation import check_is_fitted
 from skrnn._doc_link import DocLinkMixin
 from skrnn._fitting import all_or_nothing
 from skrnn._params import Booleans, Choices, Constraint, Instances, Integers, check_parameters
+from skrnn.preprocessing._output import SetOutputMixin
 
 Array = NDArray[Any]
 
 
-class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class Tokenizer(  # type: ignore[call-arg]
+    SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     r"""Turn texts into sequences of integers, one for each word or character.
 
     Parameters
@@ -68,11 +71,11 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
     The names of ``padding``, ``begin`` and ``end`` are no tokens of texts. Where one is met, ``fit`` asks for another
     name; to ``transform`` it is a token like any that is not in the vocabulary.
 
+    The special tokens are part of the vocabulary: new names for them count from the next ``fit`` on.
+
     A text without tokens is a sequence of no steps, which estimators refuse; with ``end`` there is none such.
 
     Examples
-    The special tokens are part of the vocabulary: new names for them count from the next ``fit`` on.
-
     --------
     >>> from skrnn.preprocessing import Tokenizer
     >>> tokenizer = Tokenizer(lowercase=True)
