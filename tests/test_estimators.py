@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import inspect
 import io
 import pickle
@@ -22,6 +23,7 @@ from cases import Array
 from running import assert_same_bits
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn.nn import Trainer, log_softmax, softmax
+from skrnn.preprocessing import Stepwise, pad_sequences
 
 ESTIMATORS = (RNNClassifier, RNNRegressor)
 
@@ -234,6 +236,56 @@ def test_bad_x(kind: type, fault: str) -> None:
     model = make(kind).fit(X, y)
     with pytest.raises((ValueError, TypeError), match=message):
         model.predict(spoil(X))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("odd", [datetime.datetime(2024, 1, 1), datetime.timedelta(1)])
+def test_dates_in_data_frames_are_no_numbers(kind: type, library: str, odd: Any) -> None:
+    frame = pytest.importorskip(library).DataFrame({"level": [1.0, 2.0], "when": [odd, odd]})
+    for X, where in ((frame, "X"), ([frame, frame], r"X\[0\]")):
+        with pytest.raises(TypeError, match=f"{where} is not of numbers: column 'when' holds dates or times"):
+            make(kind).fit(X, [0, 1])
+    model = make(kind).fit(np.zeros((2, 2, 2)), [0, 1])
+    with pytest.raises(TypeError, match="column 'when' holds dates or times"):
+        model.predict([frame])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_of_one_length(kind: type, library: str) -> None:
+    """Their numbers lie column by column."""
+    library = pytest.importorskip(library)
+    X = [np.random.default_rng(k).normal(size=(3, 2)) for k in range(60)]
+    y = np.arange(60) % 2
+    frames = [library.DataFrame({"a": x[:, 0], "b": x[:, 1]}) for x in X]
+    assert_same_bits(make(kind).fit(frames, y).predict(frames), make(kind).fit(X, y).predict(X))
+
+
+def test_a_padded_table(kind: type) -> None:
+    """Whose columns are fixed time steps: the message says what padding needs."""
+    padded_table = pad_sequences([np.ones(3), np.ones(2)])
+    for X in (padded_table, padded_table.tolist()):
+        with pytest.raises(
+            ValueError, match=r"(?s)Input X contains NaN.*sample 1 at time step 2.*X\[:, :, np.newaxis\]"
+        ):
+            make(kind).fit(X, [0, 1])
+    model = make(kind).fit(padded_table[:, :, np.newaxis], [0, 1])
+    assert len(model.predict(padded_table[:, :, np.newaxis])) == 2
+
+
+def test_columns_of_sequences(kind: type) -> None:
+    X, y = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 0]
+    want = make(kind).fit([np.array(x) for x in X], y).predict([[7.0]])
+    for name in ("pandas", "polars"):
+        library = pytest.importorskip(name)
+        frame = library.DataFrame({"s": [np.array(x) for x in X]})
+        model = make(kind).fit(frame["s"], y)
+        assert model.n_features_in_ == 1
+        assert_same_bits(model.predict([[7.0]]), want)
+        make(kind).fit(library.Series([[1.0], [2.0, 3.0]]), y[:2])
+        make(kind).fit(library.Series([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]]), y[:2]).predict(np.zeros((1, 3, 2)))
+        for estimator in (make(kind), Stepwise()):
+            with pytest.raises(ValueError, match=r"X may be an array .* pass that column: X\['name'\]"):
+                estimator.fit(frame, y)
 
 
 def test_other_features_than_fitted(kind: type) -> None:

@@ -116,6 +116,21 @@ def test_against_pandas_group_by() -> None:
         ({"by": "id", "columns": []}, {}, "columns must name at least one column"),
         ({"by": "id"}, {}, "Column 'tag' must be numeric, got"),
         ({"by": "id", "columns": ["x"], "y": "n"}, {}, r"Column 'n' \(y\) must have one value .*in sequence b"),
+        (
+            {"by": "id", "columns": ["x"], "y": ["label", "n"]},
+            {},
+            r"y must be the name of one column, got \['label', 'n'",
+        ),
+        (
+            {"by": "id", "columns": ["n"], "y": "x"},
+            {"x": [0, 1, 2, None, 4, 5]},
+            r"Column 'x' \(y\) must have a value .* none in row 3",
+        ),
+        (
+            {"by": "id", "columns": ["x"], "y": "label"},
+            {"label": ["B", "A", "B", None, "A", "B"]},
+            r"Column 'label' \(y\) must have a value .* none in row 3",
+        ),
         ({"by": "id"}, {"id": ["a", None, "a", "a", "b", "b"]}, r"Column 'id' \(by\) .* got none in row 1"),
         ({"by": "id", "order": "x"}, {"x": [0, 1, 2, None, 4, 5]}, r"Column 'x' \(order\) .* got none in row 3"),
     ],

@@ -31,8 +31,8 @@ from sklearn.preprocessing import (
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from running import assert_same_bits
-from skrnn import RNNClassifier
-from skrnn.preprocessing import Stepwise, pad_sequences
+from skrnn import RNNClassifier, RNNEncoder
+from skrnn.preprocessing import Stepwise, Tokenizer, pad_sequences
 
 CHECKED = [
     Stepwise(),
@@ -215,10 +215,42 @@ def test_frames_that_the_transformer_returns_become_arrays() -> None:
     X = ragged()
     want = Stepwise().fit_transform(X)
     stepwise = Stepwise(StandardScaler().set_output(transform="pandas"))
-    assert not hasattr(stepwise, "set_output")
     with sklearn.config_context(transform_output="pandas"):
         for a, b in zip(stepwise.fit_transform(X), want, strict=True):
             assert_same_bits(a, b)
+
+
+@pytest.mark.parametrize("name", ["pandas", "polars"])
+def test_set_output_reaches_the_last_step_and_leaves_sequences(name: str) -> None:
+    library = pytest.importorskip(name)
+    X = ragged()
+    pipeline = make_pipeline(Stepwise(), RNNEncoder("gru", 2, max_iter=1, tol=None, random_state=0))
+    want = pipeline.fit_transform(X)
+    frame = clone(pipeline.set_output(transform=name)).fit_transform(X)
+    assert isinstance(frame, library.DataFrame)
+    assert_same_bits(frame.to_numpy(), want)
+    stepwise = clone(Stepwise().set_output(transform=name))
+    for form in (X, pad_sequences(X)):
+        assert type(stepwise.fit_transform(form)) is type(stepwise.transform(form)) is type(form)
+    table = np.arange(6.0).reshape(2, 3)
+    named = library.DataFrame({"a": table[:, 0], "b": table[:, 1], "c": table[:, 2]})
+    assert list(stepwise.fit_transform(named).columns) == list(stepwise.get_feature_names_out())
+    assert isinstance(stepwise.set_output(transform=None).transform(named), library.DataFrame)
+    assert type(stepwise.set_output(transform="default").transform(named)) is np.ndarray
+    spread = Stepwise(PolynomialFeatures()).set_output(transform=name)  # no table any more
+    assert spread.fit_transform(table).shape == (2, 3, 3)
+
+
+def test_set_output_knows_what_scikit_learn_knows() -> None:
+    with pytest.raises(ValueError, match=r"transform must be None or one of \('default', .*got 'numpy'"):
+        Stepwise().set_output(transform="numpy")
+
+
+def test_set_output_passes_a_tokenizer() -> None:
+    pandas = pytest.importorskip("pandas")
+    network = RNNEncoder("gru", 2, embedding_dim=2, max_iter=1, tol=None, random_state=0)
+    pipeline = make_pipeline(Tokenizer("char"), network).set_output(transform="pandas")
+    assert isinstance(pipeline.fit_transform(["ab", "abc"]), pandas.DataFrame)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -217,9 +217,21 @@ def test_scikit_learn_checks() -> None:
         getattr(estimator_checks, name)("Tokenizer", clone(tokenizer))
     before = dict(vars(tokenizer))
     tokenizer.fit(TEXTS)
-    assert {name: value for name, value in vars(tokenizer).items() if name != "vocabulary_"} == before
+    assert {name: value for name, value in vars(tokenizer).items() if name in before} == before
+    assert {name for name in vars(tokenizer) if name not in before and name[0] != "_"} == {"vocabulary_"}
     assert pickle.loads(pickle.dumps(tokenizer)).vocabulary_ == tokenizer.vocabulary_
     assert lists(tokenizer.transform(TEXTS)) == lists(clone(tokenizer).fit_transform(TEXTS))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"begin": "<s>"}, {"begin": "be"}, {"end": None}, {"padding": "P"}, {"unknown": "?"}, {"unknown": None}]
+)
+def test_names_of_special_tokens_count_from_the_next_fit_on(changed: dict[str, Any]) -> None:
+    tokenizer = Tokenizer(end="</s>").fit(TEXTS)
+    tokens, texts = tokenizer.transform([*TEXTS, "zebra </s>"]), tokenizer.inverse_transform([[0, 1, 2, 3]])
+    tokenizer.set_params(**changed)
+    assert lists(tokenizer.transform([*TEXTS, "zebra </s>"])) == lists(tokens)
+    assert tokenizer.inverse_transform([[0, 1, 2, 3]]) == texts
 
 
 def test_in_a_pipeline_from_text_to_label() -> None:

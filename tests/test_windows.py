@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_parameters_are_scikit_learn_s() -> None:
 def test_bad_input(options: dict[str, Any], series: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         SlidingWindows(**options).cut(series)
+
+
+def test_columns_of_data_frames_must_be_numbers() -> None:
+    when = [datetime.datetime(2024, 1, day) for day in range(1, 6)]
+    for name in ("pandas", "polars"):
+        library = pytest.importorskip(name)
+        for odd, text in ((when, "'b' holds dates"), (["x"] * 5, "holds strings or dates in column 'b'")):
+            for series in (
+                library.DataFrame({"a": range(5), "b": odd}),
+                [library.DataFrame({"a": range(5), "b": odd})],
+            ):
+                with pytest.raises(TypeError, match=rf"series\[0\] is not .*{text}"):
+                    SlidingWindows(2).cut(series)
+        mixed = library.DataFrame({"a": [0.5] * 5, "b": [True, False] * 2 + [True]})
+        assert SlidingWindows(2).cut(mixed).X.dtype == np.float64
 
 
 def test_a_column_may_have_any_name() -> None:

@@ -6,6 +6,7 @@ of each row. Lists never go through ``np.asarray`` as a whole: each of their ite
 
 from __future__ import annotations
 
+import datetime
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +20,12 @@ Rows = slice | NDArray[np.int64]
 
 # So many numbers of input or hidden state are in memory at once when predicting (16 MB of float32).
 _CHUNK_SIZE = 2**22
+
+# What float() would turn into a number, or fail on without saying where
+_NO_NUMBERS = (str, bytes, np.datetime64, np.timedelta64, datetime.date, datetime.time, datetime.timedelta)
+
+# How the dtypes of columns with dates and times begin, in pandas, polars and pyarrow
+_DATES = ("date", "time", "duration", "period", "interval")
 
 
 class Sequences:
@@ -145,12 +152,16 @@ def check_sequences(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool
     if not isinstance(X, (list, tuple)) and not hasattr(X, "shape"):
         X = np.asarray(X)
     _refuse_odd_arrays(X, "X")
-    if getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O":
-        X = list(X)  # an array or series that holds sequences
+    X = as_list(X)
     if isinstance(X, (list, tuple)) and not (reset and is_nested_table(X)):
         sequences, names = _from_list(estimator, X, dtype)
     elif isinstance(X, (list, tuple)) or len(getattr(X, "shape", ())) < 3:
-        return _from_table(estimator, X, dtype, reset=reset)
+        table = read_table(estimator, X, dtype, reset=reset)
+        finite = np.isfinite(table)
+        if not finite.all():
+            sample, step = (int(i) for i in np.unravel_index(int(finite.argmin()), table.shape))
+            _raise_not_finite(table[sample, step], sample, step, _HINT_OF_TABLES)
+        return Sequences(table[:, :, np.newaxis])
     else:
         sequences, names = _from_grid(estimator, X, dtype), None
     check_features(estimator, sequences.n_features, names, reset=reset)
@@ -278,13 +289,48 @@ def _without_padding(tokens: Array, padding_idx: int) -> Array:
     return tokens[: kept[-1] + 1] if len(kept) else tokens[:0]
 
 
-def _refuse_odd_arrays(value: Any, where: str) -> None:
-    """Refuse what NumPy would turn into numbers without a word."""
+def as_list(X: Any) -> Any:
+    """Return an array or series that holds sequences as a list of them, a tuple as a list, all else as it is."""
+    if isinstance(X, tuple):
+        return list(X)
+    if isinstance(X, list) or len(getattr(X, "shape", ())) != 1:
+        return X
+    if hasattr(X.dtype, "kind"):
+        return list(X) if X.dtype.kind == "O" else X
+    array = np.asarray(X)  # of polars: columns of lists or arrays
+    if array.ndim > 1:
+        return list(array)
+    return [np.asarray(item) for item in X.to_list()] if array.dtype.kind == "O" else X
+
+
+def refuse_masked(value: Any, where: str) -> None:
+    """Refuse masked arrays, whose masks NumPy drops without a word."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{where} is a masked array: what is masked would be read. Cut it off, fill it in, or mark steps at the "
             "end of sequences as padding by NaN."
         )
+
+
+def refuse_dates(frame: Any, where: str) -> None:
+    """Refuse data frames with columns of dates or times: beside numbers, polars turns them into such."""
+    names = columns_of(frame)
+    if names is None:
+        return
+    schema = getattr(frame, "schema", None)  # of pyarrow, which has no dtypes
+    dtypes: Any = getattr(frame, "dtypes", getattr(schema, "types", ()))
+    for name, dtype in zip(names, dtypes, strict=False):
+        if str(dtype).lower().startswith(_DATES):
+            raise TypeError(
+                f"{where} is not of numbers: column {name!r} holds dates or times (dtype {dtype}). Leave it out, or "
+                "turn it into numbers."
+            )
+
+
+def _refuse_odd_arrays(value: Any, where: str) -> None:
+    """Refuse what NumPy would turn into numbers without a word."""
+    refuse_masked(value, where)
+    refuse_dates(value, where)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind in ("M", "m", "S", "U"):
         what = "strings" if kind in "SU" else "dates or times"
@@ -315,8 +361,16 @@ def is_nested_table(X: Any) -> bool:
     )
 
 
-def _from_table(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool) -> Sequences:
-    """Read (n_samples, n_timesteps) as univariate series, by scikit-learn's own checks."""
+_FORMS = (
+    "X may be an array of shape (n_samples, n_timesteps, n_features), a table of numbers (n_samples, n_timesteps), or "
+    "a list, array or series of sequences. Where a column of a data frame holds the sequences, pass that column: "
+    "X['name']."
+)
+
+
+def read_table(estimator: Any, X: Any, dtype: np.dtype[Any] | None, *, reset: bool) -> Array:
+    """Return univariate series (n_samples, n_timesteps), by scikit-learn's own checks but for that of finite values."""
+    refuse_dates(X, "X")
     if not reset and not estimator._fitted_on_table and np.ndim(X) == 2:
         name, n_features = type(estimator).__name__, estimator.n_features_in_
         raise ValueError(
@@ -325,10 +379,18 @@ def _from_table(estimator: Any, X: Any, dtype: np.dtype[Any], *, reset: bool) ->
             "list of sequences. For one sequence pass [X], for univariate series "
             "np.asarray(X)[:, :, np.newaxis]."
         )
-    X = validate_data(estimator, X, dtype=dtype, order="C", reset=reset)
+    try:
+        with np.errstate(over="ignore"):  # what overflows is an infinity
+            table: Array = validate_data(estimator, X, dtype=dtype, order="C", ensure_all_finite=False, reset=reset)
+    except ValueError as error:
+        if "setting an array element with a sequence" not in str(error):
+            raise
+        raise ValueError(f"{error} {_FORMS}") from error
+    if table.dtype.kind == "O" and isinstance(table[0, 0], (np.ndarray, list, tuple)):
+        raise ValueError(f"X is a table of sequences. {_FORMS}")
     if reset:
         estimator._fitted_on_table = True
-    return Sequences(X[:, :, np.newaxis])
+    return table
 
 
 def _from_grid(estimator: Any, X: Any, dtype: np.dtype[Any]) -> Sequences:
@@ -403,7 +465,8 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
     lengths = np.array([len(item) for item in items], dtype=np.int64)
     ends = lengths.cumsum()
     with np.errstate(over="ignore"):
-        steps = np.concatenate(items, dtype=dtype, casting="unsafe")
+        # column by column if all items are, as those of data frames
+        steps = np.ascontiguousarray(np.concatenate(items, dtype=dtype, casting="unsafe"))
     finite = np.isfinite(steps).all(axis=1)
     if not finite.all():
         place = int(finite.argmin())
@@ -414,20 +477,29 @@ def _from_list(estimator: Any, X: Sequence[Any], dtype: np.dtype[Any]) -> tuple[
     return Sequences(steps, starts=ends - lengths, lengths=lengths), names
 
 
-def _as_steps(item: Any, sample: int) -> Array:
-    """Return one sequence as numbers (n_timesteps, n_features)."""
-    _refuse_odd_arrays(item, f"X[{sample}]")
-    refuse_sparse(item, f"X[{sample}]")
+def as_numbers(item: Any, where: str) -> Array:
+    """Return one sequence as an array of numbers, of whatever shape."""
+    _refuse_odd_arrays(item, where)
+    refuse_sparse(item, where)
     try:
         array = np.asarray(item)
-        _refuse_odd_arrays(array, f"X[{sample}]")
-        if array.dtype.kind not in "biufc":
-            if any(isinstance(value, (str, bytes, np.datetime64, np.timedelta64)) for value in array.flat):
-                raise TypeError("it holds strings or dates")
+        if array.dtype.kind == "O":
+            place = next((place for place, value in np.ndenumerate(array) if isinstance(value, _NO_NUMBERS)), None)
+            if place is not None:
+                names = columns_of(item)
+                column = "" if names is None else f" in column {names[place[1]]!r}"
+                raise TypeError(f"it holds strings or dates{column}")
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"X[{sample}] is not a sequence of numbers: {error}") from error
+        raise kind(f"{where} is not a sequence of numbers: {error}") from error
+    _refuse_odd_arrays(array, where)
+    return array
+
+
+def _as_steps(item: Any, sample: int) -> Array:
+    """Return one sequence as numbers (n_timesteps, n_features)."""
+    array = as_numbers(item, f"X[{sample}]")
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported\nX[{sample}] has dtype {array.dtype}.")
     if array.ndim == 0:
@@ -444,12 +516,18 @@ def _as_steps(item: Any, sample: int) -> Array:
     return array[:, np.newaxis] if array.ndim == 1 else array
 
 
-def _raise_not_finite(values: Array, sample: int, step: int) -> None:
+_HINT_OF_STEPS = (
+    " Of NaN, only whole time steps at the end of a sequence are allowed, in an array of shape "
+    "(n_samples, n_timesteps, n_features): they are padding. In a list, cut them off."
+)
+_HINT_OF_TABLES = (
+    " The columns of a table are fixed time steps, of which none may be missing. Where NaN at the end of rows is "
+    "padding of univariate sequences, pass X[:, :, np.newaxis] (or a list of sequences)."
+)
+
+
+def _raise_not_finite(values: Array, sample: int, step: int, hint: str = _HINT_OF_STEPS) -> None:
     what = "NaN" if np.isnan(values).any() else f"infinity or a value too large for dtype({values.dtype.name!r})"
-    hint = (
-        " Of NaN, only whole time steps at the end of a sequence are allowed, in an array of shape "
-        "(n_samples, n_timesteps, n_features): they are padding. In a list, cut them off."
-    )
     raise ValueError(
         f"Input X contains {what}.\nThe first is in sample {sample} at time step {step}.{hint if what == 'NaN' else ''}"
     )

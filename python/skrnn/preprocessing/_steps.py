@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrnn._sequences import refuse_sparse
+from skrnn._sequences import as_list, refuse_dates, refuse_masked, refuse_sparse
 from skrnn.preprocessing._narwhals import import_narwhals
 
 Array = NDArray[Any]
@@ -170,16 +170,10 @@ class ListSteps(Steps):
         return [item[:, 0] if flat and is_one else item for item, flat in zip(items, self._is_flat, strict=True)]
 
 
-def as_list(X: Any) -> Any:
-    """Return an array or series that holds sequences as a list of them, and anything else as it is."""
-    is_objects = getattr(X, "ndim", None) == 1 and getattr(getattr(X, "dtype", None), "kind", "") == "O"
-    return list(X) if isinstance(X, tuple) or is_objects else X
-
-
 def as_sequence(item: Any, name: str) -> Array:
     """Return one sequence as an array (n_timesteps, n_features) or (n_timesteps,), whatever it holds."""
-    if isinstance(item, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: expected one without a mask. Fill in or cut off what is masked.")
+    refuse_masked(item, name)
+    refuse_dates(item, name)
     refuse_sparse(item, name)
     if isinstance(item, (str, bytes, dict)):
         raise TypeError(f"{name} must be a sequence of time steps, got {_kind(item)}: {item!r}.")

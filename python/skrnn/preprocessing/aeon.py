@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skrnn.preprocessing._steps import as_list, as_sequence, is_nan
+from skrnn._sequences import as_list
+from skrnn.preprocessing._steps import as_sequence, is_nan
 from skrnn.preprocessing.padding import unpad_sequences
 
 Array = NDArray[Any]

@@ -71,8 +71,8 @@ def sequences_from_frame(
     ImportError
         If narwhals is not installed.
     TypeError, ValueError
-        If ``df`` is no data frame, a column is missing or not numeric, an id or a time is missing, or ``y`` changes
-        within a sequence.
+        If ``df`` is no data frame, a column is missing or not numeric, an id, a time or a ``y`` is missing,
+        or ``y`` changes within a sequence.
 
     Examples
     --------
@@ -97,6 +97,8 @@ def sequences_from_frame(
     by_names = _check_names(frame, by, "by")
     order_names = [] if order is None else _check_names(frame, order, "order")
     if y is not None:
+        if not isinstance(y, str):
+            raise TypeError(f"y must be the name of one column, got {y!r}.")
         _check_names(frame, y, "y")
     if columns is None:
         names = [name for name in frame.columns if name not in {*by_names, *order_names, y}]
@@ -124,7 +126,7 @@ def sequences_from_frame(
         X = [values[start:end].copy() for start, end in zip(starts, ends, strict=True)]
     return FrameSequences(
         X,
-        None if y is None else _labels(frame[y].to_numpy(), y, sequence, firsts, ids),
+        None if y is None else _labels(_complete(frame, y, "y"), y, sequence, firsts, ids),
         ids[0] if isinstance(by, str) else np.stack([i.astype(object) for i in ids], axis=1),
     )
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skrnn._params import Integers
-from skrnn.preprocessing._steps import as_list, as_sequence, check_alike, is_nan
+from skrnn._sequences import as_list
+from skrnn.preprocessing._steps import as_sequence, check_alike, is_nan
 
 Array = NDArray[Any]
 

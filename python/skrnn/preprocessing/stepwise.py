@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from skrnn._doc_link import DocLinkMixin
 from skrnn._fitting import all_or_nothing
-from skrnn._sequences import check_features, feature_names_of, is_nested_table
-from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps, as_list
+from skrnn._sequences import as_list, check_features, feature_names_of, is_nested_table, read_table, refuse_masked
+from skrnn.preprocessing._output import SetOutputMixin
+from skrnn.preprocessing._steps import GridSteps, ListSteps, Steps, TableSteps
 
 Array = NDArray[Any]
 
@@ -35,7 +36,9 @@ def _inner_has(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class Stepwise(  # type: ignore[call-arg]
+    SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Apply a scikit-learn transformer to every time step of sequences.
 
     The transformer sees one table whose rows are the time steps of all sequences, without padding: a scaler learns one
@@ -77,7 +80,8 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
     Sequences without an axis of features stay so if the transformer returns one feature, and get one otherwise.
 
     Values are not checked here: strings, missing values and infinities are for the transformer to take or to refuse.
-    Its sparse matrices and data frames become arrays, and ``set_output`` does not exist.
+    Its sparse matrices and data frames become arrays. ``set_output`` leaves sequences alone, which are no tables: it is
+    there for the pipeline, which hands it to all steps. A table (n, T) that stays one does become a data frame.
 
     ``y`` and metadata (``sample_weight``) have one entry per sequence, which all its steps get, or are a list of arrays
     with one entry per step; ``sample_weight`` may be an array (n, T) as well. A ``y`` that fits neither way, such as
@@ -173,8 +177,8 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
 
         Returns
         -------
-        X_new : array or list of arrays
-            In the form of ``X``.
+        X_new : array, list of arrays or data frame
+            In the form of ``X``. As ``set_output`` says a table (n, T) may be a data frame.
 
         Raises
         ------
@@ -191,7 +195,7 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
             values = _as_array(out, len(steps.table))
             self.transformer_ = inner
             self.n_features_out_ = values.shape[1]
-            return steps.restore(values)
+            return self._contain(steps.restore(values), X)
 
     @available_if(_inner_has("partial_fit"))  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Stepwise:
@@ -236,8 +240,8 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
 
         Returns
         -------
-        X_new : array or list of arrays
-            In the form of ``X``.
+        X_new : array, list of arrays or data frame
+            In the form of ``X``. As ``set_output`` says a table (n, T) may be a data frame.
 
         Raises
         ------
@@ -249,7 +253,8 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         """
         check_is_fitted(self)
         steps = self._read(X, reset=False)
-        return steps.restore(_as_array(self.transformer_.transform(steps.table), len(steps.table)))
+        values = _as_array(self.transformer_.transform(steps.table), len(steps.table))
+        return self._contain(steps.restore(values), X)
 
     @available_if(_inner_has("inverse_transform"))  # type: ignore[untyped-decorator]
     def inverse_transform(self, X: Any) -> Any:
@@ -317,6 +322,15 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
             columns = self.transformer_.get_feature_names_out()
         return np.asarray(columns, dtype=object)
 
+    def _contain(self, out: Any, X: Any) -> Any:
+        """Put a table (n, T) into the container that was set, with the columns and the index of ``X``."""
+        container = self._container()
+        if container == "default" or isinstance(out, list) or out.ndim != 2:
+            return out
+        names = OneToOneFeatureMixin.get_feature_names_out(self)
+        wrap = FunctionTransformer(lambda _: out, feature_names_out=lambda *_: names)
+        return wrap.set_output(transform=container).fit_transform(X)
+
     def _begin_fit(self, X: Any) -> tuple[Steps, Any]:
         """Return the steps of ``X`` and a transformer to fit."""
         inner = self._inner
@@ -331,24 +345,13 @@ class Stepwise(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_k
         """Read ``X``; set or compare the number and names of features."""
         name = type(self).__name__
         X = as_list(X)
-        if isinstance(X, np.ma.MaskedArray):
-            raise TypeError("X is a masked array: expected one without a mask. Fill in or cut off what is masked.")
+        refuse_masked(X, "X")
         if is_nested_table(X) and (reset or (self._fitted_on_table and len(X[0]) == self.n_features_in_)):
             X = np.asarray(X)
         if not isinstance(X, list) and not hasattr(X, "shape"):
             X = np.asarray(X)  # what can be turned into an array
         if not isinstance(X, list) and len(getattr(X, "shape", ())) < 3:
-            if not reset and not self._fitted_on_table and np.ndim(X) == 2:
-                raise ValueError(
-                    f"X has 2 dimensions, but {name} was fitted on sequences with {self.n_features_in_} feature(s) "
-                    f"at each time step: pass an array of shape (n_samples, n_timesteps, {self.n_features_in_}) or a "
-                    "list of sequences. For one sequence pass [X], for univariate series "
-                    "np.asarray(X)[:, :, np.newaxis]."
-                )
-            X = validate_data(self, X, dtype=None, ensure_all_finite=False, reset=reset)
-            if reset:
-                self._fitted_on_table = True
-            return TableSteps(X)
+            return TableSteps(read_table(self, X, None, reset=reset))
         steps = _read_sequences(X, name)
         if reset or not self._fitted_on_table:
             check_features(self, steps.table.shape[1], feature_names_of(steps.table), reset=reset, stacklevel=4)

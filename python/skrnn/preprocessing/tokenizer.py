@@ -19,11 +19,14 @@ from sklearn.utils.validation import check_is_fitted
 from skrnn._doc_link import DocLinkMixin
 from skrnn._fitting import all_or_nothing
 from skrnn._params import Booleans, Choices, Constraint, Instances, Integers, check_parameters
+from skrnn.preprocessing._output import SetOutputMixin
 
 Array = NDArray[Any]
 
 
-class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class Tokenizer(  # type: ignore[call-arg]
+    SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     r"""Turn texts into sequences of integers, one for each word or character.
 
     Parameters
@@ -67,6 +70,8 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
 
     The names of ``padding``, ``begin`` and ``end`` are no tokens of texts. Where one is met, ``fit`` asks for another
     name; to ``transform`` it is a token like any that is not in the vocabulary.
+
+    The special tokens are part of the vocabulary: new names for them count from the next ``fit`` on.
 
     A text without tokens is a sequence of no steps, which estimators refuse; with ``end`` there is none such.
 
@@ -214,7 +219,9 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         """
         check_is_fitted(self)
         names = self.get_feature_names_out().tolist()
-        left_out = {self.vocabulary_[name] for name in (self.padding, self.begin, self.end) if name is not None}
+        left_out = {
+            self.vocabulary_[name] for parameter, name in self._fitted_special.items() if parameter != "unknown"
+        }
         texts: list[Any] = []
         for k, sequence in enumerate(X):
             ids = np.asarray(sequence)
@@ -247,19 +254,15 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         check_is_fitted(self)
         return np.array(sorted(self.vocabulary_, key=self.vocabulary_.__getitem__), dtype=object)
 
-    def _special(self) -> list[str]:
-        """Names of the special tokens, in the order of their integers."""
-        return [name for name in (self.padding, self.unknown, self.begin, self.end) if name is not None]
-
-    def _marks(self) -> dict[str, str]:
-        """Which parameter has given each name that no text may hold."""
-        marks = {"padding": self.padding, "begin": self.begin, "end": self.end}
-        return {name: parameter for parameter, name in marks.items() if name is not None}
+    def _special(self) -> dict[str, str]:
+        """Names of the special tokens by their parameters, in the order of their integers."""
+        names = {parameter: getattr(self, parameter) for parameter in ("padding", "unknown", "begin", "end")}
+        return {parameter: name for parameter, name in names.items() if name is not None}
 
     def _tokenise(self, X: Any) -> list[Sequence[str]]:
         """Check parameters and texts, and cut those."""
         check_parameters(self, self._constraints)
-        special = self._special()
+        special = list(self._special().values())
         if len(set(special)) < len(special):
             raise ValueError(f"padding, unknown, begin and end must be different tokens, got {special}.")
         if isinstance(X, (str, bytes, Mapping)) or not hasattr(X, "__iter__"):
@@ -298,8 +301,8 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
             counts.update(text)
         if not counts:
             raise ValueError(f"X must hold at least one token, got {len(texts)} text(s) without any.")
-        for name, parameter in self._marks().items():
-            if name in counts:
+        for parameter, name in special.items():
+            if name in counts and parameter != "unknown":
                 k = next(k for k, text in enumerate(texts) if name in text)
                 raise ValueError(
                     f"{parameter} must be a token that no text holds, got {name!r}, which is in X[{k}] at position "
@@ -314,22 +317,26 @@ class Tokenizer(TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_
         if self.max_size is not None:
             if self.max_size <= len(special):
                 raise ValueError(
-                    f"max_size must leave room beside the {len(special)} special tokens {special}, got {self.max_size}."
+                    f"max_size must leave room beside the {len(special)} special tokens {list(special.values())}, got "
+                    f"{self.max_size}."
                 )
             ranked = ranked[: self.max_size - len(special)]
-        self.vocabulary_ = {token: k for k, token in enumerate([*special, *ranked])}
+        self.vocabulary_ = {token: k for k, token in enumerate([*special.values(), *ranked])}
+        self._fitted_special = special
 
     def _encode(self, texts: list[Sequence[str]]) -> list[Array]:
         vocabulary = dict(self.vocabulary_)
-        before = [] if self.begin is None else [vocabulary[self.begin]]
-        after = [] if self.end is None else [vocabulary[self.end]]
-        unknown = -1 if self.unknown is None else vocabulary[self.unknown]
-        for name in self._marks():
-            vocabulary.pop(name, None)
+        special = {parameter: vocabulary[name] for parameter, name in self._fitted_special.items()}
+        before = [special["begin"]] if "begin" in special else []
+        after = [special["end"]] if "end" in special else []
+        unknown = special.get("unknown", -1)
+        for parameter, name in self._fitted_special.items():
+            if parameter != "unknown":  # the others are no tokens of texts
+                del vocabulary[name]
         sequences = []
         for k, text in enumerate(texts):
             ids = np.array([*before, *(vocabulary.get(token, unknown) for token in text), *after], dtype=np.int64)
-            if self.unknown is None and (ids < 0).any():
+            if unknown < 0 and (ids < 0).any():
                 place = int(np.argmax(ids < 0)) - len(before)
                 raise ValueError(
                     f"Token {text[place]!r} at X[{k}], position {place}, must be among the {len(vocabulary)} tokens "

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 
 from skrnn._doc_link import DocLinkMixin
 from skrnn._params import Constraint, Instances, Integers, check_parameters
-from skrnn._sequences import columns_of
+from skrnn._sequences import as_list, as_numbers, columns_of
 from skrnn.nn._checks import is_integer
-from skrnn.preprocessing._steps import as_list, as_sequence, check_alike
+from skrnn.preprocessing._steps import as_sequence, check_alike, is_frame
 from skrnn.preprocessing.padding import unpad_sequences
 
 Array = NDArray[Any]
@@ -125,7 +125,8 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or ``series`` is none such, or if every series is too short.
+            If a parameter or ``series`` is none such, if a column of a data frame holds no numbers, or if every series
+            is too short.
         """
         items, columns = self._read(series)
         targets = self._targets(items[0].shape[1], columns)
@@ -162,7 +163,8 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or ``series`` is none such, or if a series is shorter than a window.
+            If a parameter or ``series`` is none such, if a column of a data frame holds no numbers, or if a series is
+            shorter than a window.
         """
         items, _ = self._read(series)
         for k, item in enumerate(items):
@@ -186,7 +188,7 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
             series = unpad_sequences(series, value=np.nan) if is_several else [series]
         if not series:
             raise ValueError("series must hold at least one series, got none.")
-        items = [as_sequence(item, f"series[{k}]") for k, item in enumerate(series)]
+        items = [_as_series(item, f"series[{k}]") for k, item in enumerate(series)]
         items = [item[:, np.newaxis] if item.ndim == 1 else item for item in items]
         check_alike(items, "series")
         columns = columns_of(series[0])
@@ -214,6 +216,11 @@ class SlidingWindows(DocLinkMixin, BaseEstimator):
         if not found:
             raise ValueError("target must name at least one feature, got none. For no targets, set horizon=0.")
         return found
+
+
+def _as_series(item: Any, name: str) -> Array:
+    """Return one series as an array: a data frame as numbers, since columns of several types would make objects."""
+    return as_numbers(item, name) if is_frame(item) else as_sequence(item, name)
 
 
 def _cut_each(items: list[Array], length: int, stride: int) -> Array:
