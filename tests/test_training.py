@@ -883,10 +883,12 @@ def test_what_is_well_scaled_enough(kind: type) -> None:
     X, y = ragged(20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        rare = (np.arange(20) == 7).astype(float)
         make(kind).fit([np.c_[x, np.full(len(x), 9.9), np.zeros(len(x))] for x in X], y)
-    with pytest.warns(UserWarning, match="Features of X are small: the standard deviation of feature 1"):
+        make(kind).fit([np.c_[x, np.where(np.arange(len(x)) < 1, r, 0)] for x, r in zip(X, rare, strict=True)], y)
+    with pytest.warns(UserWarning, match="Features of X are small: no two values of feature 1 differ by more than"):
         make(kind).fit([x * [1.0, 1e-6] for x in X], y)
-    with pytest.warns(UserWarning, match="Features of X are small: the standard deviation of feature 0"):
+    with pytest.warns(UserWarning, match="Features of X are small: no two values of feature 0 differ by more than"):
         make(kind).fit([5 + x[:, :1] * 1e-4 for x in X], y)
     with pytest.warns(UserWarning, match="or set embedding_dim, if these are tokens"):
         make(kind).fit([np.arange(50, 60)] * 20, y)

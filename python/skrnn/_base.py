@@ -49,7 +49,7 @@ Array = NDArray[Any]
 _BOOLEAN = (Booleans(),)
 _NONE = Instances((type(None),))
 
-# Root mean squares of features outside this range are worth a word: activations saturate, or see nothing.
+# Features are worth a word that differ by less (activations see nothing), or have a larger root mean square (they saturate).
 _USUAL_SCALE = (1e-3, 10.0)
 
 
@@ -628,15 +628,15 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
     def _warn_of_scale(self, sequences: Sequences) -> None:
         """Say so where features are of a size that no network likes."""
-        size, deviation = _scale(sequences)
+        size, spread = _scale(sequences)
         small, large = _USUAL_SCALE
-        deviation[deviation <= 1e-6 * size] = np.inf  # constant but for rounding: nothing to learn from, no harm
+        spread[spread <= 1e-6 * size] = np.inf  # constant but for rounding: nothing to learn from, no harm
         if size.max() > large:
             feature = int(size.argmax())
             what = f"large: the root mean square of feature {feature} is {size[feature]:.3g}"
-        elif deviation.min() < small:
-            feature = int(deviation.argmin())
-            what = f"small: the standard deviation of feature {feature} is {deviation[feature]:.3g}"
+        elif spread.min() < small:
+            feature = int(spread.argmin())
+            what = f"small: no two values of feature {feature} differ by more than {spread[feature]:.3g}"
         else:
             return
         tokens = sequences.n_features == 1 and not (sequences.sample(10) % 1).any()
@@ -713,9 +713,9 @@ class _Hooks(EpochHooks):
 
 
 def _scale(sequences: Sequences) -> tuple[Array, Array]:
-    """Return root mean square and standard deviation of each feature, from some sequences where there are many."""
-    steps = sequences.sample(1000).astype(np.float64)
-    return np.sqrt(np.square(steps).mean(axis=0)), steps.std(axis=0)
+    """Return root mean square, and largest less smallest, of each feature; from some sequences where there are many."""
+    steps = sequences.sample(1000)
+    return np.sqrt(np.square(steps, dtype=np.float64).mean(axis=0)), np.ptp(steps, axis=0)
 
 
 def _weighted(
