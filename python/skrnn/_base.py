@@ -49,7 +49,7 @@ Array = NDArray[Any]
 _BOOLEAN = (Booleans(),)
 _NONE = Instances((type(None),))
 
-# Features are worth a word that differ by less (activations see nothing), or have a larger root mean square (they saturate).
+# Features whose values differ by less, or are larger (root mean square), deserve a word: they saturate, or say nothing.
 _USUAL_SCALE = (1e-3, 10.0)
 
 
