@@ -121,7 +121,7 @@ TASKS = (
         target=0.985,
         baseline=0.92,
         baseline_model="linear",
-        settings={"hidden_size": 128, "max_iter": 10},
+        settings={"hidden_size": 128, "learning_rate": "cosine", "max_iter": 10},
         scale=False,  # pixels are from 0 to 1; some are 0 in almost all images and would be blown up
         large=True,
     ),
@@ -131,7 +131,7 @@ TASKS = (
         target=0.97,
         baseline=0.123,
         baseline_model="most frequent",
-        settings={"embedding_dim": 64, "max_iter": 4},
+        settings={"embedding_dim": 64, "bidirectional": True, "learning_rate": "cosine", "max_iter": 8},
         scale=False,
         large=True,
     ),
