@@ -429,7 +429,8 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
 
         def training_state() -> TrainingState:
             weights = network.parameters.values.copy()
-            return TrainingState(weights, solver.name, solver.state(), rng, progress, n_samples, held_out)
+            left = replace(progress, finished=progress.finished or partial)  # nobody resumes a part of the data
+            return TrainingState(weights, solver.name, solver.state(), rng, left, n_samples, held_out)
 
         def attributes() -> dict[str, Any]:
             """Return what an estimator has after the epoch in hand: callbacks may keep it, and a fit go on from it."""
@@ -453,8 +454,6 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
                 hooks,
                 lambda: self._diagnose(training.sequences),
             )
-            if partial:
-                progress.finished = True  # another one has another part of the data
             if progress.finished:
                 network.parameters.values[:] = kept
                 progress.best_weights = None
@@ -473,7 +472,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if goes_on:
             shortest, longest = min(shortest, self.n_timesteps_seen_[0]), max(longest, self.n_timesteps_seen_[1])
         self.n_timesteps_seen_ = shortest, longest
-        run_with_callbacks(self, settings.max_iter - progress.epoch, run)
+        run_with_callbacks(self, max(0, settings.max_iter - progress.epoch), run)
 
     def _keep(self, network: EncoderNetwork, progress: Progress) -> None:
         """Set what a fit leaves behind."""
