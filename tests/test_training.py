@@ -191,11 +191,22 @@ def test_a_target_that_is_constant_at_first(loss: str) -> None:
     model = make(RNNRegressor, loss=loss).partial_fit(X[:3], start)
     assert (model.predict(X) == 0).all()
     model.partial_fit(X, y)
-    scale = y.std() if loss == "squared_error" else y.mean()
+    seen = np.r_[0.0, y]
+    scale = seen.std() if loss == "squared_error" else seen.mean()
     np.testing.assert_allclose(model.y_scale_, scale, rtol=1e-14)
     for _ in range(30):
         model.partial_fit(X, y)
     assert model.score(X, y) > 0.3
+
+
+def test_one_sequence_at_a_time() -> None:
+    X, _ = ragged(40)
+    y = np.array([x[-1, 0] for x in X])
+    model = make(RNNRegressor, learning_rate_init=0.01)
+    for _ in range(20):
+        for row in range(40):
+            model.partial_fit(X[row : row + 1], y[row : row + 1])
+    assert model.score(X, y) > 0.5, "0 where each call has a scale of its own"
 
 
 def test_the_scale_of_targets_is_weighted() -> None:
@@ -260,6 +271,18 @@ def test_validation_that_is_no_number() -> None:
     with pytest.raises(ValueError, match="Training diverged in epoch 1: the validation loss is not finite"):
         make(RNNRegressor, early_stopping=True).fit(X[:40], y[:40], **data)
     assert make(RNNRegressor).fit(X[:40], y[:40], **data).validation_loss_curve_ == [np.inf] * 4, "watched, no more"
+
+
+def test_a_divergence_does_not_mix_training_and_validation(kind: type) -> None:
+    X, y = ragged(60)
+    model = make(kind, early_stopping=True, warm_start=True, random_state=None, solver="sgd").fit(X, y)
+    held_out = model._training_state.held_out
+    model.set_params(learning_rate_init=1e30, max_grad_norm=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    model.set_params(learning_rate_init=0.01).fit(X, y)
+    np.testing.assert_array_equal(model._training_state.held_out, held_out)
 
 
 def test_errors_of_validation_data_name_it(kind: type) -> None:
@@ -531,6 +554,21 @@ def test_interrupted_and_fitted_to_other_data(kind: type, other: str, monkeypatc
     assert model.n_iter_ == 4
 
 
+def test_interrupted_with_early_stopping_and_fitted_to_other_data(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on is the model, which is that of the best epoch, not the last steps of an interrupted fit."""
+    X, _ = ragged(60)
+    y = np.random.default_rng(5).integers(0, 2, 60)
+    model = make(kind, early_stopping=True, learning_rate_init=0.05, max_iter=100, warm_start=True)
+    interrupt_at(300, monkeypatch)
+    with pytest.warns(UserWarning, match="The model is that of the best epoch so far"):
+        model.fit(X, y)
+    monkeypatch.undo()
+    want = answers(model, X)
+    assert model.best_loss_ < model.validation_loss_curve_[-1]
+    model.set_params(early_stopping=False, learning_rate_init=1e-30).partial_fit(X[:50], y[:50])
+    assert_same_bits(answers(model, X), want)
+
+
 def test_a_generator_is_not_shared(kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = ragged(40)
     options = {"warm_start": True, "dropout": 0.5, "num_layers": 2}
@@ -795,6 +833,21 @@ def test_a_callback_can_stop(kind: type, protocol: str) -> None:
     assert_same_bits(answers(model, X), answers(make(kind, max_iter=3).fit(X, y), X))
 
 
+def test_what_one_step_ruins() -> None:
+    """The loss of an epoch of one step is that before the step."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 30, 2))
+    y = (X[:, :, 0].sum(axis=1) > 0).astype(int)
+    settings = {"solver": "sgd", "max_grad_norm": None, "learning_rate_init": 1.0, "max_iter": 20, "batch_size": 40}
+    model = RNNClassifier("rnn", 16, activation="relu", random_state=0, tol=None, **settings)
+    with pytest.warns(ConvergenceWarning, match="Training diverged"):
+        model.fit(X, y)
+    assert model.loss_curve_[-1] > 10 * model.best_loss_
+    assert np.isfinite(answers(model, X)).all()
+    again = pickle.loads(pickle.dumps(model)).set_params(warm_start=True, learning_rate_init=1e-30, max_iter=1)
+    assert again.fit(X, y).loss_curve_[-1] == pytest.approx(model.best_loss_, rel=1e-5)
+
+
 def test_a_callback_can_save_the_model(kind: type, protocol: str, tmp_path: Path) -> None:
     """What it saves is as good as an interrupted fit: the rest gives what the whole gives, bit for bit."""
     X, y = ragged(40)
@@ -802,7 +855,10 @@ def test_a_callback_can_save_the_model(kind: type, protocol: str, tmp_path: Path
     whole = make(kind, **options, callbacks=[Saver(tmp_path / "model.pickle")]).fit(X, y)
     saved = pickle.loads((tmp_path / "model.pickle").read_bytes())
     assert_same_bits(answers(saved, X), answers(make(kind, **{**options, "max_iter": 3}).fit(X, y), X))
+    saver = saved.callbacks[0]
+    saver.events.clear()
     assert_same_bits(answers(saved.set_params(warm_start=True).fit(X, y), X), answers(whole, X))
+    assert saver.events.count("begin fit 0") == 1, "heard once"
 
 
 def test_a_callback_that_fails(kind: type, protocol: str) -> None:
@@ -954,7 +1010,7 @@ def soaring(**options: Any) -> tuple[Any, Array, Array]:
 
 
 def test_what_a_divergence_leaves() -> None:
-    """The weights after the epoch of the smallest loss, from which training can go on."""
+    """The weights that the epoch of the smallest loss began with, from which training can go on."""
     predictions: list[Array] = []
 
     class Watcher:
@@ -971,8 +1027,9 @@ def test_what_a_divergence_leaves() -> None:
     model, X, y = soaring(callbacks=[Watcher()])
     best = int(np.argmin(model.loss_curve_)) + 1
     assert 3 < best < model.n_iter_ == len(predictions)
-    assert_same_bits(model.predict(X), predictions[best - 1])
+    assert_same_bits(model.predict(X), predictions[best - 2])  # a loss is of the weights that its epoch began with
     assert model.score(X, y) > 0.8
+    assert model.best_loss_ == min(model.loss_curve_)
 
     model, X, y = soaring(warm_start=True)
     model.set_params(learning_rate_init=1e-3, warmup_epochs=0, max_iter=5).fit(X, y)

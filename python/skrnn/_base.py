@@ -294,7 +294,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             examples = _weighted(sequences, rows, weight, row_weights(rows), "X")
             validation = self._check_validation(X_val, y_val, sample_weight_val, goes_on, row_weights)
             if not goes_on and self.embedding_dim is None:
-                self._warn_of_scale(sequences)
+                self._warn_of_scale(examples.sequences)
             metadata = {
                 name: value
                 for name, value in (
@@ -415,13 +415,15 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         if goes_on and state is None:
             progress.history = {name: list(curve) for name, curve in self.history_.items()}
         if goes_on:
-            self._load_weights(network, state)
+            self._load_weights(network)
         if state is not None and state.solver_name == solver.name:
             solver.load_state(state.solver)
-        same_data = state is not None and state.n_samples == n_samples
+        resumes = state is not None and not partial and not progress.finished and state.n_samples == n_samples
         if progress.order is not None:
-            same_data &= len(progress.order) == len(training)
-        if partial or progress.finished or not same_data:
+            resumes &= len(progress.order) == len(training)
+        if state is not None and resumes:
+            network.parameters.values[:] = state.weights  # where it stopped, which may not be the best so far
+        else:
             trained = network.parameters.values.copy() if goes_on else None
             progress.begin_run(trained, epoch=len(progress.history["loss"]) if partial else 0)
 
@@ -430,7 +432,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         def training_state() -> TrainingState:
             weights = network.parameters.values.copy()
             left = replace(progress, finished=progress.finished or partial)  # nobody resumes a part of the data
-            return TrainingState(weights, solver.name, solver.state(), rng, left, n_samples, held_out)
+            # What a solver remembers of a divergence is of no use.
+            name, memory = ("", {}) if progress.diverged else (solver.name, solver.state())
+            return TrainingState(weights, name, memory, rng, left, n_samples, held_out)
 
         def attributes() -> dict[str, Any]:
             """Return what an estimator has after the epoch in hand: callbacks may keep it, and a fit go on from it."""
@@ -456,9 +460,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             )
             if progress.finished:
                 network.parameters.values[:] = kept
-                progress.best_weights = None
-            if progress.diverged or (progress.finished and not (self.warm_start or partial)):
-                self.__dict__.pop("_training_state", None)  # what a solver remembers of a divergence is of no use
+                progress.best_weights = progress.begun_with = None
+            if progress.finished and not (self.warm_start or partial):
+                self.__dict__.pop("_training_state", None)
             else:
                 self._training_state = training_state()
             network.parameters.values[:] = kept
@@ -487,7 +491,7 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
             "loss_curve_": loss,
             "validation_loss_curve_": history["validation_loss"] or None,
             "loss_": loss[-1] if loss else math.inf,
-            "best_loss_": progress.best_loss,
+            "best_loss_": min(loss, default=math.inf) if math.isinf(progress.best_loss) else progress.best_loss,
             "_network": network.freeze(),
         }
 
@@ -558,13 +562,14 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         head = Dense(recurrent.output_size, self.n_outputs_, dtype=self.dtype, random_state=rng)
         return SequenceNetwork(recurrent, head, embedding=embedding, pooling=pooling, tbptt_steps=self.tbptt_steps)
 
-    def _load_weights(self, network: EncoderNetwork, state: TrainingState | None) -> None:
+    def _load_weights(self, network: EncoderNetwork) -> None:
         """Copy the weights of the last fit into a network."""
         there = network.freeze()
         for name, old, new in (
             ("", *(replace(of.config, zoneout=0.0) for of in (self._network, there))),
             ("pooling: ", self._network.pooling, there.pooling),
             ("padding_idx: ", self._network.padding_idx, there.padding_idx),
+            ("num_embeddings: ", self._network.num_embeddings, self.num_embeddings or there.num_embeddings),
             ("weights: ", *({n: w.shape for n, w in of.weights.items()} for of in (self._network, there))),
         ):
             if old != new:
@@ -572,11 +577,8 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
                     "warm_start=True and partial_fit go on with the network of the last fit, but its architecture was "
                     f"another ({name}{old}, now {new}). Set its parameters back, or warm_start=False to begin anew."
                 )
-        if state is not None:
-            network.parameters.values[:] = state.weights
-        else:
-            for name, view in network.parameters.views.items():
-                view[...] = self._network.weights[name]
+        for name, view in network.parameters.views.items():
+            view[...] = self._network.weights[name]
 
     def _make_solver(self, parameters: Parameters, decay: float) -> Solver:
         every = {

@@ -163,7 +163,9 @@ except ImportError:
 def _also(estimator: Any, callbacks: Iterable[Any]) -> Iterator[None]:
     """Let an estimator have these callbacks, too."""
     before = estimator.__dict__.get("_skl_callbacks")
-    estimator._skl_callbacks = [*(before or ()), *callbacks]
+    # A copy that a callback has made of the estimator in training has them already.
+    known = list(before or ())
+    estimator._skl_callbacks = known + [one for one in callbacks if not any(one is other for other in known)]
     try:
         yield
     finally:

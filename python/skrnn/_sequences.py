@@ -7,13 +7,14 @@ of each row. Lists never go through ``np.asarray`` as a whole: each of their ite
 from __future__ import annotations
 
 import datetime
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
+
+from skrnn._warnings import warn
 
 Array = NDArray[Any]
 Rows = slice | NDArray[np.int64]
@@ -553,7 +554,7 @@ def _same(names: Array, others: Array | None) -> bool:
     return others is not None and np.array_equal(names, others)
 
 
-def check_features(estimator: Any, n_features: int, names: Array | None, *, reset: bool, stacklevel: int = 5) -> None:
+def check_features(estimator: Any, n_features: int, names: Array | None, *, reset: bool) -> None:
     """Set or compare the number of features of a time step, and their names.
 
     scikit-learn's own function for this reads only the data frames that it knows, which depends on its version and
@@ -578,14 +579,6 @@ def check_features(estimator: Any, n_features: int, names: Array | None, *, rese
             f"Expected {list(fitted_names)}, got {list(names)}."
         )
     if names is None and fitted_names is not None:
-        warnings.warn(
-            f"X does not have valid feature names, but {name} was fitted with feature names",
-            UserWarning,
-            stacklevel=stacklevel,
-        )
+        warn(f"X does not have valid feature names, but {name} was fitted with feature names")
     if names is not None and fitted_names is None:
-        warnings.warn(
-            f"X has feature names, but {name} was fitted without feature names",
-            UserWarning,
-            stacklevel=stacklevel,
-        )
+        warn(f"X has feature names, but {name} was fitted without feature names")

@@ -97,7 +97,13 @@ class Progress:
     best_loss: float = math.inf
     """The smallest validation loss, or training loss where nothing was held out."""
     best_weights: Array | None = None
-    """Those after the epoch of ``best_loss``; before the first epoch those that a run sets out with, if trained."""
+    """Those of which ``best_loss`` is the loss; before there are any, those that a run sets out with, if trained.
+
+    A validation loss is of the weights after the epoch. A training loss is gathered while they move, and a last step
+    may have ruined them: it stands for the weights that the epoch began with.
+    """
+    begun_with: Array | None = None
+    """The weights that the epoch in hand began with, if trained."""
     epochs_without_improvement: int = 0
     rate_factor: float = 1.0
     finished: bool = False
@@ -117,9 +123,11 @@ class Progress:
         self.finished = self.diverged = False
         self.order = None
 
-    def begin_epoch(self, order: NDArray[np.int64]) -> None:
+    def begin_epoch(self, order: NDArray[np.int64], weights: Array) -> None:
         """Set out on a new epoch."""
         self.order, self.position = order, 0
+        trained = self.epoch > 0 or self.best_weights is not None
+        self.begun_with = weights.copy() if trained else None
         self.total = self.norm = self.seconds = 0.0
 
 
@@ -175,7 +183,7 @@ def train(
     Raises
     ------
     ValueError
-        If training diverges before there are weights worth to be kept: in the first epoch of all.
+        If training diverges while no weights are better than those of a new network.
     """
     interrupts: list[int] = []
     try:
@@ -223,7 +231,7 @@ def _run(
     while progress.epoch < settings.max_iter and not progress.finished:
         if progress.order is None:
             n = len(training)
-            progress.begin_epoch(rng.permutation(n) if settings.shuffle else np.arange(n))
+            progress.begin_epoch(rng.permutation(n) if settings.shuffle else np.arange(n), weights)
         hooks.begin()
         started = time.perf_counter()
         complete = _run_epoch(trainer, training, settings, progress, interrupts)
@@ -286,7 +294,8 @@ def _judge(watched: float, weights: Array, settings: Settings, progress: Progres
     else:
         progress.epochs_without_improvement += 1
     if watched < progress.best_loss:
-        progress.best_loss, progress.best_weights = watched, weights.copy()
+        progress.best_loss = watched
+        progress.best_weights = weights.copy() if settings.early_stopping else progress.begun_with
     if settings.tol is not None and progress.epochs_without_improvement > settings.n_iter_no_change:
         if not settings.adaptive or settings.learning_rate * progress.rate_factor <= _SMALLEST_RATE:
             return True

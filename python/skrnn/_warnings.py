@@ -6,7 +6,7 @@ import sys
 import warnings
 
 # Frames of these packages are between the user and us.
-_BETWEEN = ("skrnn", "sklearn")
+_BETWEEN = ("skrnn", "sklearn", "joblib")
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

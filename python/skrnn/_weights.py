@@ -74,7 +74,7 @@ def weights_of_classes(
     Raises
     ------
     ValueError
-        If one is negative or not finite, or a class of ``class_weight`` is unknown.
+        If one is negative or not finite, or classes are missing in ``class_weight`` while others in it are unknown.
     """
     if class_weight is None:
         return None

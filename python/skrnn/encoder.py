@@ -405,7 +405,7 @@ class RNNEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RecurrentEst
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
             NaN, in which case the weights with the smallest loss so far are kept; a ``ValueError``
-            if there are none, in the first epoch of all.
+            if none are better than those of a new network.
         UserWarning
             If features are far from unit variance, or after Ctrl-C.
 

@@ -393,7 +393,7 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         ConvergenceWarning
             If ``max_iter`` epochs were not enough for ``tol``, or if the loss became infinite or
             NaN, in which case the weights with the smallest loss so far are kept; a ``ValueError``
-            if there are none, in the first epoch of all.
+            if none are better than those of a new network.
         UserWarning
             If features are far from unit variance, or after Ctrl-C.
 
@@ -414,7 +414,8 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
         X : array-like or list of array-like
             The sequences, in any form that the notes on the class list.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Their targets. Those of the first call decide the scale in which all are learned.
+            Their targets. Those of the first call decide the scale in which all are learned; of a target
+            that was constant so far, the first call that brings another value.
         sample_weight : array-like of shape (n_samples,), number or None, default=None
             How much each sequence counts in the loss, also beside those of other calls: all weights
             twice as large make a call count twice.
@@ -490,11 +491,15 @@ class RNNRegressor(RegressorMixin, RecurrentEstimator):
             if self.y_scale_.all():
                 return
         self._log_link = self.loss == "poisson"
-        mean, scale = _mean_and_scale(training.target, training.weight)
+        target, weight = training.target, training.weight
+        if not first:  # constant so far, which counts as one more sequence
+            target = np.vstack([self.y_mean_, target])
+            weight = None if weight is None else np.append(weight.mean(), weight)
+        mean, scale = _mean_and_scale(target, weight)
         if self._log_link:
             mean, scale = np.zeros_like(mean), mean
-        if not first:  # what was constant so far has left no trace in the network, and begins now
-            known = self.y_scale_ > 0
+        if not first:  # of what was constant there is no trace in the network, and no reason not to begin now
+            known = (self.y_scale_ > 0) | (scale == 0)
             mean, scale = np.where(known, self.y_mean_, mean), np.where(known, self.y_scale_, scale)
         self.y_mean_, self.y_scale_ = mean, scale
 

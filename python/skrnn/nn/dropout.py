@@ -33,7 +33,8 @@ class Dropout:
     networks from overfitting", 2014). Nothing is remembered from one mask to the next: the same
     seed, step and place give the same mask in any order of calls and in any process.
 
-    Masks between layers come from NumPy's Philox generator. Those within layers are drawn by the
+    Masks between layers come from NumPy's Philox generator, row after row, so that a row's depend on
+    its place in the batch and on the number of time steps of the longest. Those within layers are drawn by the
     compiled time loop, from a key for each step of training and unit (one layer in one direction),
     the place of a row in the batch, the hidden unit and, for zoneout, the time step: nothing
     depends on the lengths of rows, on other rows or on threads.

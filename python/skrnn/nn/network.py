@@ -35,8 +35,7 @@ HEAD = "head."
 EMBEDDING = "embedding."
 POOLING = "pooling."
 
-# What masks take for the first step of the pieces that rows end in: rows are there at different steps, and none may
-# depend on the longest.
+# What masks take for the first step of the pieces that rows end in, which rows reach at different steps.
 _LAST_PIECE = 2**31
 
 

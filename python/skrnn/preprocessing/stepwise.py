@@ -354,7 +354,7 @@ class Stepwise(  # type: ignore[call-arg]
             return TableSteps(read_table(self, X, None, reset=reset))
         steps = _read_sequences(X, name)
         if reset or not self._fitted_on_table:
-            check_features(self, steps.table.shape[1], feature_names_of(steps.table), reset=reset, stacklevel=4)
+            check_features(self, steps.table.shape[1], feature_names_of(steps.table), reset=reset)
         elif steps.table.shape[1] != 1:  # the columns of the table were time steps of univariate series
             raise ValueError(f"X has {steps.table.shape[1]} features, but {name} is expecting 1 features as input.")
         if reset:

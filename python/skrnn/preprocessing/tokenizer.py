@@ -325,22 +325,22 @@ class Tokenizer(  # type: ignore[call-arg]
         self._fitted_special = special
 
     def _encode(self, texts: list[Sequence[str]]) -> list[Array]:
-        vocabulary = dict(self.vocabulary_)
+        vocabulary = self.vocabulary_
         special = {parameter: vocabulary[name] for parameter, name in self._fitted_special.items()}
         before = [special["begin"]] if "begin" in special else []
         after = [special["end"]] if "end" in special else []
         unknown = special.get("unknown", -1)
-        for parameter, name in self._fitted_special.items():
-            if parameter != "unknown":  # the others are no tokens of texts
-                del vocabulary[name]
+        # The others are no tokens of texts.
+        reserved = {name for parameter, name in self._fitted_special.items() if parameter != "unknown"}
         sequences = []
         for k, text in enumerate(texts):
-            ids = np.array([*before, *(vocabulary.get(token, unknown) for token in text), *after], dtype=np.int64)
+            found = (unknown if token in reserved else vocabulary.get(token, unknown) for token in text)
+            ids = np.array([*before, *found, *after], dtype=np.int64)
             if unknown < 0 and (ids < 0).any():
                 place = int(np.argmax(ids < 0)) - len(before)
                 raise ValueError(
-                    f"Token {text[place]!r} at X[{k}], position {place}, must be among the {len(vocabulary)} tokens "
-                    "that fit has learned, because unknown=None."
+                    f"Token {text[place]!r} at X[{k}], position {place}, must be among the "
+                    f"{len(vocabulary) - len(reserved)} tokens that fit has learned, because unknown=None."
                 )
             sequences.append(ids)
         return sequences
