@@ -8,8 +8,8 @@ python bench/accuracy.py --data PATH --quick --validate --set memory_steps=None
 The last compares a choice of defaults without looking at a test part: four folds of the training part.
 
 PATH is a folder laid out as ``real_data.py`` reads it; a set that is not there is named and left out. Settings are one
-per set, and were chosen by parts of the training data; docs/accuracy.md says where a test part had been seen before. The
-last line says whether all targets were reached; a set that is absent counts as not reached.
+per set, and were chosen by parts of the training data; docs/accuracy.md says where a test part had been seen before.
+The last line says whether all targets were reached; a set that is absent counts as not reached.
 """
 
 from __future__ import annotations
