@@ -13,7 +13,10 @@ import argparse
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -63,7 +66,7 @@ class TimedCore:
     def __getattr__(self, name: str) -> Any:
         value = getattr(_core, name)
         if name == "RecurrentWeights":
-            value = lambda *args, **kwargs: TimedWeights(self._clock, *args, **kwargs)  # noqa: E731
+            value = partial(TimedWeights, self._clock)
         elif callable(value) and not isinstance(value, type):
             value = self._clock.timed(name, value)
         setattr(self, name, value)
@@ -98,11 +101,10 @@ def main() -> None:
     shares, totals, best, steps = [], [], {}, 0
     for _ in range(options.repeats):
         clock = Clock()
-        for module in modules:
-            module._core = TimedCore(clock)  # type: ignore[attr-defined]
-        model.fit(X, y)
-        for module in modules:
-            module._core = _core  # type: ignore[attr-defined]
+        with ExitStack() as stack:
+            for module in modules:
+                stack.enter_context(patch.object(module, "_core", TimedCore(clock)))
+            model.fit(X, y)
         best, steps = dict(clock.seconds), clock.calls["solver_step"]  # the fitted model goes on counting
         started = time.perf_counter()
         model.fit(X, y)

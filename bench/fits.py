@@ -21,14 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+import machine
 import skrnn
 from grid import Array
 from skrnn import RNNRegressor
 
-try:
-    import torch
-except ImportError:
-    torch = None  # type: ignore[assignment]
+torch = machine.optional("torch")
 
 Fit = Callable[[], float]
 

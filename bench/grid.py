@@ -54,7 +54,7 @@ class Problem:
     shape: Shape
 
     @cached_property
-    def X(self) -> Array:  # noqa: N802
+    def X(self) -> Array:
         s = self.shape
         return self._draw(0, (s.batch, s.steps, s.input_size)) * self.mask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import subprocess
@@ -13,6 +14,14 @@ from typing import Any
 
 import skrnn
 from skrnn import _core
+
+
+def optional(name: str) -> Any:
+    """The module of that name, or None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 def cpu_name() -> str:

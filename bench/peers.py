@@ -12,24 +12,19 @@ optimised graph and constant weights prepared outside the timed call, and spins 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
 
+import machine
 import skrnn
 from grid import Array, Problem
 from skrnn.nn import Recurrent
 
-try:
-    import torch
-except ImportError:
-    torch = None  # type: ignore[assignment]
-
-try:
-    import onnx
-    import onnxruntime
-except ImportError:
-    onnx = onnxruntime = None  # type: ignore[assignment]
+torch = machine.optional("torch")
+onnx = machine.optional("onnx")
+onnxruntime = machine.optional("onnxruntime") if onnx is not None else None
 
 Gradients = dict[str, Array]
 
@@ -39,24 +34,28 @@ def swap(array: Array) -> Array:
     return np.ascontiguousarray(array.swapaxes(0, 1))
 
 
-class Contender:
-    name: ClassVar[str]
+class Contender(ABC):
+    name: str
+    trains = False
+
+    @abstractmethod
+    def forward(self) -> Any: ...
+
+    @abstractmethod
+    def output(self) -> Array: ...
+
+
+class TrainingContender(Contender):
     trains = True
 
-    def forward(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def train(self) -> Any: ...
 
-    def train(self) -> Any:
-        raise NotImplementedError
-
-    def output(self) -> Array:
-        raise NotImplementedError
-
-    def gradients(self) -> Gradients:
-        raise NotImplementedError
+    @abstractmethod
+    def gradients(self) -> Gradients: ...
 
 
-class Skrnn(Contender):
+class Skrnn(TrainingContender):
     name = "skrnn"
 
     def __init__(self, problem: Problem, n_threads: int) -> None:
@@ -93,7 +92,7 @@ class Skrnn(Contender):
         return {name: np.array(value) for name, value in self.layer.weights.items()}
 
 
-class Torch(Contender):
+class Torch(TrainingContender):
     name = "torch"
 
     def __init__(self, problem: Problem, n_threads: int, weights: dict[str, Array]) -> None:
@@ -147,29 +146,29 @@ class TorchPacked(Torch):
 
 class Onnxruntime(Contender):
     name = "onnxruntime"
-    trains = False
+    skip_padding = False
 
     # Where our gates go in the operators of ONNX: LSTM has i, o, f, c, and GRU has z, r, h.
     GATE_ORDER: ClassVar = {"rnn": [0], "gru": [1, 0, 2], "lstm": [0, 3, 1, 2]}
 
-    def __init__(self, problem: Problem, n_threads: int, weights: dict[str, Array], *, skip_padding: bool) -> None:
+    def __init__(self, problem: Problem, n_threads: int, weights: dict[str, Array]) -> None:
         self.problem = problem
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.inter_op_num_threads = 1
         # Its threads wait actively during a call, as by default, but leave the cores to the next contender after it.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        model = self.model(problem, weights, skip_padding=skip_padding)
+        model = self.model(problem, weights)
         self.session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self.feed = {"X": swap(problem.X)}
-        if skip_padding:
+        if self.skip_padding:
             assert problem.lengths is not None
             self.feed["lengths"] = problem.lengths.astype(np.int32)
 
     @classmethod
-    def model(cls, problem: Problem, weights: dict[str, Array], *, skip_padding: bool) -> Any:
+    def model(cls, problem: Problem, weights: dict[str, Array]) -> Any:
         shape, D = problem.shape, problem.directions
         helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
         nodes, constants = [], []
@@ -195,7 +194,7 @@ class Onnxruntime(Contender):
             nodes.append(
                 helper.make_node(
                     problem.cell.upper(),
-                    [below, *arrays, "lengths" if skip_padding else ""],
+                    [below, *arrays, "lengths" if cls.skip_padding else ""],
                     [above],
                     hidden_size=shape.hidden_size,
                     direction="bidirectional" if D == 2 else "forward",
@@ -208,7 +207,7 @@ class Onnxruntime(Contender):
                 below = f"X{layer + 1}"
                 nodes.append(helper.make_node("Squeeze", [above, f"axis{layer}"], [below]))
         inputs = [helper.make_tensor_value_info("X", float32, [shape.steps, shape.batch, shape.input_size])]
-        if skip_padding:
+        if cls.skip_padding:
             inputs.append(helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, [shape.batch]))
         outputs = [helper.make_tensor_value_info("Y", float32, [shape.steps, D, shape.batch, shape.hidden_size])]
         graph = helper.make_graph(nodes, "network", inputs, outputs, constants)
@@ -225,6 +224,13 @@ class Onnxruntime(Contender):
         return batch_first.reshape(shape.batch, shape.steps, -1) * self.problem.mask
 
 
+class OnnxruntimePacked(Onnxruntime):
+    """Told the lengths, so that it may skip the padding."""
+
+    name = "onnxruntime packed"
+    skip_padding = True
+
+
 def contenders(problem: Problem, n_threads: int, *, training: bool) -> list[Contender]:
     """Ourselves first, then every peer that is installed and able, in each of its variants."""
     ours = Skrnn(problem, n_threads)
@@ -234,8 +240,7 @@ def contenders(problem: Problem, n_threads: int, *, training: bool) -> list[Cont
         if problem.shape.ragged:
             found.append(TorchPacked(problem, n_threads, ours.weights))
     if onnxruntime is not None and not training:
-        found.append(Onnxruntime(problem, n_threads, ours.weights, skip_padding=False))
+        found.append(Onnxruntime(problem, n_threads, ours.weights))
         if problem.shape.ragged:
-            found.append(Onnxruntime(problem, n_threads, ours.weights, skip_padding=True))
-            found[-1].name = "onnxruntime packed"  # type: ignore[misc]
+            found.append(OnnxruntimePacked(problem, n_threads, ours.weights))
     return found

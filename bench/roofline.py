@@ -233,18 +233,18 @@ def phases(problem: Problem, mode: str, m: Machine) -> Iterator[Phase]:
     tape = packed * (SLOTS[cell] + STATES[cell]) * h * m.vector_bytes
     gates = packed * SLOTS[cell] * h * m.vector_bytes
     for layer in range(shape.num_layers):
-        I = shape.input_size if layer == 0 else H * problem.directions  # noqa: E741
-        i = -(-I // m.lanes)
+        n_inputs = shape.input_size if layer == 0 else H * problem.directions
+        i = -(-n_inputs // m.lanes)
         recurrent = float(H * G * h * m.vector_bytes)
-        weights = float(I * G * h * m.vector_bytes)
-        x, y = 4.0 * packed * I, 4.0 * packed * H
+        weights = float(n_inputs * G * h * m.vector_bytes)
+        x, y = 4.0 * packed * n_inputs, 4.0 * packed * H
         training = mode == "train"
         for _ in range(problem.directions):
             if training:
                 yield Phase("packing", stream=4 * (weights + recurrent))
             yield Phase(
                 "forward",
-                multiplies=packed * G * h * (I + H),
+                multiplies=packed * G * h * (n_inputs + H),
                 epilogues=packed * h,
                 epilogue=forward,
                 weight_set=recurrent if longest > 1 else recurrent + weights,
@@ -265,7 +265,7 @@ def phases(problem: Problem, mode: str, m: Machine) -> Iterator[Phase]:
                 )
                 yield Phase(
                     "products",
-                    multiplies=packed * G * (i * H + h * (I + 1 + H + 1)),
+                    multiplies=packed * G * (i * H + h * (n_inputs + 1 + H + 1)),
                     stream=gates + 2 * x + y + weights + recurrent,
                 )
 

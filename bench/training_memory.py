@@ -8,6 +8,7 @@ the software asked for is imported: "skrnn" with its estimators and thus with sc
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ Step = Callable[[], Any]
 
 
 def skrnn_step(cell: str, X: Any, d_output: Any) -> Step:
-    from skrnn import RNNRegressor  # noqa: F401
+    importlib.import_module("skrnn.regressor")  # with all that an estimator brings along
 
     return layers_step(cell, X, d_output)
 

@@ -5,6 +5,7 @@ A table of arguments and a table of faults; every function is tried with every f
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -420,9 +421,22 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 
 def test_good_arguments_pass(call: Call) -> None:
+    """And what is only read is the same afterwards."""
+    before = copy.deepcopy(call.arguments)
     call()
     for name in call.may_be_none:
         call(**{name: None})
+    for name in call.arguments.keys() - set(call.outputs):
+        assert_unchanged(call.arguments[name], before[name], name)
+
+
+def assert_unchanged(got: Any, want: Any, name: str) -> None:
+    pairs = zip(got, want, strict=True) if isinstance(want, list) else [(got, want)]
+    for one, other in pairs:
+        if isinstance(other, np.ndarray):
+            assert_same_bits(one, other, name)
+        else:
+            assert one == other, name
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
@@ -482,6 +496,7 @@ def test_read_only_inputs_are_welcome(call: Call) -> None:
             good = call.arguments[name].copy()
             good.flags.writeable = False
             call(**{name: good})
+            assert_same_bits(good, call.arguments[name], name)
 
 
 def test_columns_must_be_contiguous_unless_said_otherwise(call: Call) -> None:

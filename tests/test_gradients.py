@@ -493,10 +493,22 @@ def test_dropout_wants_to_know_the_step(dtype: str) -> None:
 
 def test_dropout_of_each_layer_is_its_own() -> None:
     masks = Recurrent(cell="rnn", input_size=2, hidden_size=2, num_layers=3, dropout=0.5).dropout
-    shape = (50, 40)
+    shape = (50, 8, 5)
     first, second = (masks.mask(0, layer, shape, np.dtype("float32")) for layer in (0, 1))
     # Two fair coins agree half of the time: 2000 draws, standard deviation 0.011, five of them.
     assert abs(np.mean(first == second) - 0.5) < 0.056
+
+
+def test_dropout_of_a_row_does_not_depend_on_others(cell: str, dtype: str, rng: np.random.Generator) -> None:
+    """Neither on how many there are, nor on how long they are: not even on the longest, which decides the shape."""
+    rates = {"dropout": 0.3, "recurrent_dropout": 0.3, "zoneout": 0.3}
+    layer = Recurrent(cell=cell, input_size=3, hidden_size=5, num_layers=3, dtype=dtype, random_state=0, **rates)
+    X = rng.standard_normal((4, 9, 3)).astype(dtype)
+    want = layer.record(X[:2, :4], lengths=[4, 3], step=7).output
+    got = layer.record(X, lengths=[4, 3, 9, 5], step=7).output
+    assert_same_bits(got[0, :4], want[0])
+    assert_same_bits(got[1, :3], want[1, :3])
+    assert not np.array_equal(layer.record(X, step=8).output, layer.record(X, step=7).output)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["uni", "bi"])

@@ -329,9 +329,14 @@ def test_clipping() -> None:
 
 
 def test_what_vanished_altogether_is_drawn() -> None:
-    drawn(GradientFlowDisplay(norms=np.zeros((1, 1, 3)), weight_grad_norm=0.0).plot())
-    exploded = np.array([[[np.inf, 1e100, 1.0]]])
-    drawn(GradientFlowDisplay(norms=exploded, weight_grad_norm=np.inf, max_grad_norm=1.0).plot())
+    vanished = GradientFlowDisplay(norms=np.zeros((1, 1, 3)), weight_grad_norm=0.0).plot()
+    drawn(vanished)
+    assert ys(vanished.lines_) == [[0.0, 0.0, 0.0]]
+    norms = np.array([[[np.inf, 1e100, 1.0]]])
+    exploded = GradientFlowDisplay(norms=norms, weight_grad_norm=np.inf, max_grad_norm=1.0).plot()
+    drawn(exploded)
+    assert ys(exploded.lines_) == norms[0].tolist()
+    assert exploded.clipped_lines_ == []
 
 
 def test_gradient_flow_errors_name_the_argument(rng: np.random.Generator) -> None:

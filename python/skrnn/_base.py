@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -67,7 +68,7 @@ class TrainingState:
     """Which of them were held out."""
 
 
-class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
+class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator, ABC):
     """Base of the estimators that read a sequence and answer once.
 
     A subclass says how ``y`` becomes the targets of a loss (:meth:`_encode`), what the loss is
@@ -242,9 +243,9 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
         """Whether there is something to learn besides the sequences; if not, ``y`` is ignored."""
         return True
 
+    @abstractmethod
     def _encode(self, y: Any, *, first: bool, classes: Any = None, name: str = "y") -> Array:
         """Check ``y`` and return a row for each sequence; ``first`` unless a model is trained further."""
-        raise NotImplementedError
 
     def _get_row_weights(self, rows: Array, sample_weight: Array | None) -> Callable[[Array], Array | None]:
         """Learn from the rows to train on how much rows count besides their sample weights; return what tells it."""
@@ -257,13 +258,13 @@ class RecurrentEstimator(CallbackSupportMixin, DocLinkMixin, BaseEstimator):
     def _adapt(self, training: Examples, *, first: bool) -> None:
         """Learn from the targets to train on what :meth:`_to_targets` needs, and set ``n_outputs_``."""
 
+    @abstractmethod
     def _to_targets(self, examples: Examples) -> Examples:
         """Turn encoded rows into what the loss compares the outputs with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _get_loss(self) -> Loss:
         """Return the loss."""
-        raise NotImplementedError
 
     # ---- Fitting -----------------------------------------------------------------------------------------------------
 

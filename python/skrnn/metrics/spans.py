@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,13 +138,13 @@ def span_precision_recall_f1(
         check_choice("average", average, ("micro", "macro"))
     true, pred, _ = read_pairs(y_true, y_pred, mask, padding)
     weights = read_weights(sample_weight, len(true))
-    n_true, n_pred, n_right = Counter[str](), Counter[str](), Counter[str]()
+    n_true, n_pred, n_right = (defaultdict[str, float](float) for _ in range(3))
     for sample, (a, b) in enumerate(zip(true, pred, strict=True)):
         weight = 1 if weights is None else float(weights[sample])
         in_true, in_pred = _spans_of("y_true", sample, a), _spans_of("y_pred", sample, b)
         for counter, spans in ((n_true, in_true), (n_pred, in_pred), (n_right, in_true & in_pred)):
             for span in spans:
-                counter[span.type] += weight  # type: ignore[assignment]
+                counter[span.type] += weight
 
     def scores(types: list[str]) -> tuple[float, float, float]:
         right = sum(n_right[t] for t in types)

@@ -12,6 +12,9 @@ from skrnn.nn._checks import Array, check_rate
 # The counter of what is drawn once for all time steps; other counters are numbers of steps.
 _NO_STEP = 0xFFFFFFFF
 
+# What tells the keys of masks between layers from those within.
+_BETWEEN, _WITHIN = 0, 1
+
 
 class RecurrentMasks(NamedTuple):
     """All that a layer drops at one step of training: what :meth:`Recurrent.masks` returns."""
@@ -33,11 +36,10 @@ class Dropout:
     networks from overfitting", 2014). Nothing is remembered from one mask to the next: the same
     seed, step and place give the same mask in any order of calls and in any process.
 
-    Masks between layers come from NumPy's Philox generator, row after row, so that a row's depend on
-    its place in the batch and on the number of time steps of the longest. Those within layers are drawn by the
-    compiled time loop, from a key for each step of training and unit (one layer in one direction),
-    the place of a row in the batch, the hidden unit and, for zoneout, the time step: nothing
-    depends on the lengths of rows, on other rows or on threads.
+    All come from the generator of the compiled core, from a key for each step of training and layer
+    (within layers, each direction), the place of a row in the batch, the hidden unit and, but for
+    recurrent dropout, the time step: nothing depends on the lengths of rows, on other rows or on
+    threads. The keys are from NumPy's Philox generator.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ class Dropout:
         ----------
         step, layer : int
             Which mask.
-        shape : tuple of int
-            Its shape.
+        shape : (int, int, int)
+            Rows, time steps, and elements that are handed on.
         dtype : numpy.dtype
             float32 or float64.
         first_step : int, default=0
@@ -70,12 +72,14 @@ class Dropout:
 
         Returns
         -------
-        ndarray
+        ndarray of shape (N, T, D*H)
         """
-        # Philox counts its blocks in the low words; the high ones are free to name the mask.
-        philox = np.random.Philox(key=self.seed, counter=[0, 2 * first_step, layer, step])
-        kept = np.random.Generator(philox).random(shape, dtype=np.float32) >= self.rate
-        mask: Array = kept * dtype.type(1.0 / (1.0 - self.rate))
+        n_rows, n_steps, size = shape
+        mask = np.empty(shape, dtype)
+        words = np.empty((2, n_steps * size), dtype=np.uint32)
+        for key, row in zip(_row_keys(self._key(_BETWEEN, step, layer), n_rows), mask, strict=True):
+            _core.random_words(key, first_step, words)
+            np.multiply(~_happens(self.rate, words[0]).reshape(row.shape), 1.0 / (1.0 - self.rate), out=row)
         return mask
 
     def key(self, step: int, unit: int) -> int:
@@ -86,8 +90,10 @@ class Dropout:
         step, unit : int
             The step of training, and ``layer * D + direction``.
         """
-        # An odd second word: no mask between layers is so large that it counts so far.
-        return int(np.random.Philox(key=self.seed, counter=[0, 1, unit, step]).random_raw())
+        return self._key(_WITHIN, step, unit)
+
+    def _key(self, place: int, step: int, layer: int) -> int:
+        return int(np.random.Philox(key=self.seed, counter=[0, place, layer, step]).random_raw())
 
     def recurrent_mask(self, step: int, unit: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
         """Return the mask of recurrent dropout that one unit has at one step of training.
@@ -107,7 +113,7 @@ class Dropout:
         """
         n_rows, hidden_size = shape
         kept = np.empty(shape, dtype=bool)
-        for row, key in enumerate(self._row_keys(step, unit, n_rows)):
+        for row, key in enumerate(_row_keys(self.key(step, unit), n_rows)):
             kept[row] = ~_happens(self.recurrent_rate, _words(key, _NO_STEP, hidden_size)[0])
         mask: Array = kept * dtype.type(1.0 / (1.0 - self.recurrent_rate))
         return mask
@@ -130,15 +136,17 @@ class Dropout:
         """
         n_states, n_rows, n_steps, hidden_size = shape
         mask = np.empty(shape, dtype=bool)
-        for row, key in enumerate(self._row_keys(step, unit, n_rows)):
+        for row, key in enumerate(_row_keys(self.key(step, unit), n_rows)):
             for t in range(n_steps):
                 mask[:, row, t] = _happens(rate, _words(key, t, hidden_size)[:n_states])
         return mask
 
-    def _row_keys(self, step: int, unit: int, n_rows: int) -> list[int]:
-        first, second = _words(self.key(step, unit), _NO_STEP, n_rows).astype(np.uint64)
-        keys: list[int] = (first | second << np.uint64(32)).tolist()
-        return keys
+
+def _row_keys(key: int, n_rows: int) -> list[int]:
+    """Return the key of each row, by which all else is drawn that concerns it."""
+    first, second = _words(key, _NO_STEP, n_rows).astype(np.uint64)
+    keys: list[int] = (first | second << np.uint64(32)).tolist()
+    return keys
 
 
 def _words(key: int, counter: int, n: int) -> Array:

@@ -5,6 +5,7 @@ All but the dense layer are :class:`EncoderNetwork`, which the networks of :mod:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -76,7 +77,7 @@ class TrainingPass(Protocol):
         ...
 
 
-class EncoderNetwork:
+class EncoderNetwork(ABC):
     """Base of networks that begin alike: an embedding if any, recurrent layers, pooling over time.
 
     What comes out of these is the *features* of a sequence, (N, D*H). A subclass says what is above.
@@ -134,9 +135,9 @@ class EncoderNetwork:
         """Numbers that a layer keeps of a time step, at most."""
         return max(self.recurrent.output_size, self.recurrent.config.input_size)
 
+    @abstractmethod
     def training_pass(self, gradients: Parameters, scratch: Scratch) -> TrainingPass:
         """Return what a trainer computes with."""
-        raise NotImplementedError
 
     def freeze(self) -> FrozenEncoder:
         """Return an immutable copy of the network as it is now, packed for fast calls; it computes features."""
@@ -345,9 +346,10 @@ class EncoderPass:
             return features
         stack = RecurrentStack(self._config, self._groups, training=True)
         state, first_step = None, 0
-        if self._tbptt_steps is not None and self._tbptt_steps < n_steps:
-            x, lengths, state = self._carry(stack, x, lengths, step, self._tbptt_steps)
+        if self._tbptt_steps is not None:  # also where nothing is cut off: that depends on the longest row
             first_step = _LAST_PIECE
+            if self._tbptt_steps < n_steps:
+                x, lengths, state = self._carry(stack, x, lengths, step, self._tbptt_steps)
         h, final = self._top_states("state", n_rows)
         x = self._embed(x, lengths)
         self._tape = stack.record(

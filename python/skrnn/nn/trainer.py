@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from skrnn.nn.solvers import Solver
 
 
 class DivergenceError(ArithmeticError):
-    """The loss or its gradient is no longer finite; the weights are the last good ones."""
+    """The loss, its gradient or a weight is no longer finite."""
 
 
 class Trainer:
@@ -60,7 +59,6 @@ class Trainer:
         self._loss = get_loss(loss) if isinstance(loss, str) else loss
         self._parameters = network.parameters
         self._gradients = network.parameters.like()
-        self._last_good = self._parameters.values.copy()
         self._scratch = Scratch(network.dtype, _core.Workspace())
         self._pass = network.training_pass(self._gradients, self._scratch)
 
@@ -91,19 +89,18 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            If the loss or the norm of its gradient is not finite. The weights are then the last
-            ones whose loss was.
+            If the loss or the norm of its gradient is not finite; the weights do not move then. It is
+            for the caller to have kept better ones.
         """
         output = self._pass.record(x, lengths, self.solver.n_steps)
         d_output = self._scratch.empty("d_head", output.shape)
         loss = self._mean_loss(output, *self._pass.targets(x, lengths, target, weight), d_output)
         if not math.isfinite(loss):
-            self._go_back("the loss")
+            raise DivergenceError("the loss is not finite")
         self._pass.backward(d_output)
-        self._last_good[:] = self._parameters.values
         self.gradient_norm = self.solver.step(self._gradients)
         if not math.isfinite(self.gradient_norm):
-            self._go_back("the gradient")
+            raise DivergenceError("the gradient is not finite")
         return loss
 
     def evaluate(self, x: Array, lengths: Lengths, target: Array | None, weight: Array | None = None) -> float:
@@ -128,10 +125,10 @@ class Trainer:
         Raises
         ------
         DivergenceError
-            If not, after going back to the weights before that step.
+            If not.
         """
         if not np.isfinite(self._parameters.values).all():
-            self._go_back("a weight")
+            raise DivergenceError("a weight is not finite")
 
     def _mean_loss(self, output: Array, target: Array, weight: Array | None, d_output: Array | None) -> float:
         share = self._scratch.empty("share", (len(output),))
@@ -140,7 +137,3 @@ class Trainer:
         else:
             np.multiply(weight, 1.0 / target.size, out=share)
         return self._loss(output, target, share, d_output)
-
-    def _go_back(self, what: str) -> NoReturn:
-        self._parameters.values[:] = self._last_good
-        raise DivergenceError(f"{what} is not finite")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from sklearn import get_config
 
@@ -14,6 +14,9 @@ class SetOutputMixin:
 
     A pipeline asks all of its steps for the container that the last one is to return, so none may be without it.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**{"auto_wrap_output_keys": None, **options})
 
     def set_output(self, *, transform: str | None = None) -> Self:
         """Set the container of what comes out, which sequences do not heed.

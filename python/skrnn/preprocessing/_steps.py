@@ -6,6 +6,7 @@ columns of data frames, missing values. What they mean is the business of the tr
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ Array = NDArray[Any]
 _NUMBERS = "biuf"
 
 
-class Steps:
+class Steps(ABC):
     """All time steps of some sequences as one table, without padding.
 
     Attributes
@@ -39,9 +40,9 @@ class Steps:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @abstractmethod
     def restore(self, values: Array) -> Any:
         """Give ``values`` (n_steps, n_outputs) the form that the steps were read from."""
-        raise NotImplementedError
 
     def inside(self, shape: tuple[int, ...]) -> Array | None:
         """Return which elements of an array (n_sequences, n_timesteps) are steps, or None if ``shape`` is another."""

@@ -36,9 +36,7 @@ def _inner_has(method: str) -> Callable[[Any], bool]:
     return check
 
 
-class Stepwise(  # type: ignore[call-arg]
-    SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class Stepwise(SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator):
     """Apply a scikit-learn transformer to every time step of sequences.
 
     The transformer sees one table whose rows are the time steps of all sequences, without padding: a scaler learns one
@@ -197,7 +195,7 @@ class Stepwise(  # type: ignore[call-arg]
             self.n_features_out_ = values.shape[1]
             return self._contain(steps.restore(values), X)
 
-    @available_if(_inner_has("partial_fit"))  # type: ignore[untyped-decorator]
+    @available_if(_inner_has("partial_fit"))
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Stepwise:
         """Fit the transformer further, to the time steps of more sequences.
 
@@ -256,7 +254,7 @@ class Stepwise(  # type: ignore[call-arg]
         values = _as_array(self.transformer_.transform(steps.table), len(steps.table))
         return self._contain(steps.restore(values), X)
 
-    @available_if(_inner_has("inverse_transform"))  # type: ignore[untyped-decorator]
+    @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
         """Undo ``transform``, as far as the transformer can.
 
@@ -292,7 +290,7 @@ class Stepwise(  # type: ignore[call-arg]
             )
         return steps.restore(_as_array(self.transformer_.inverse_transform(steps.table), len(steps.table)))
 
-    @available_if(_inner_has("get_feature_names_out"))  # type: ignore[untyped-decorator]
+    @available_if(_inner_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of what is along the last axis of the output.
 

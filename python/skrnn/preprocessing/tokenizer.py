@@ -24,9 +24,7 @@ from skrnn.preprocessing._output import SetOutputMixin
 Array = NDArray[Any]
 
 
-class Tokenizer(  # type: ignore[call-arg]
-    SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+class Tokenizer(SetOutputMixin, TransformerMixin, DocLinkMixin, BaseEstimator):
     r"""Turn texts into sequences of integers, one for each word or character.
 
     Parameters
