@@ -140,8 +140,8 @@ class RNNClassifier(ClassifierMixin, RecurrentEstimator):
         validation; "balanced" gives classes of the training data the same weight in all. Not for
         multilabel targets; "balanced" not for ``partial_fit``, which sees a part of the data.
     warm_start : bool, default=False
-        Whether ``fit`` goes on with the weights, and the solver's memory, that the last one left,
-        for up to ``max_iter`` epochs more; after one that was interrupted, for the rest of its
+        Whether ``fit`` goes on with the weights that the last one left (and with the solver's memory,
+        if it was on then, too) for up to ``max_iter`` epochs more; after one that was interrupted, for the rest of its
         epochs, bit for bit as if it had not been.
     tbptt_steps : int or None, default=None
         Truncated backpropagation through time: states are carried over whole sequences, gradients
